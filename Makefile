@@ -1,0 +1,76 @@
+# Everything that is done with this repository. `make` alone lists it.
+# Needs git, make and Python >= 3.11 with venv; pip is the only thing that goes to the network.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+CODE   := scheduler tests hack $(wildcard benchmarks)
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# Options for the command behind a target, such as: make demo ARGS="--seconds 10"
+ARGS   ?=
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check format bench docs verify-docs lock clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Install into .venv what requirements.lock pins
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is no Python 3.11 or newer; name one, such as: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv; install it with: apt-get install python3-venv" >&2; exit 2; }
+	@echo "Installing into $(VENV) what requirements.lock pins, and then Equipoise itself"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Watch an embedded cluster share its GPUs (ARGS="--seconds 20 --no-web")
+	@$(BIN)/equipoise demo $(ARGS)
+
+test: check ## Check, then run all tests (ARGS="-k ledger")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, layers, sizes, generated docs
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m hack.sizes
+	@$(if $(wildcard docs/reference/metrics.md),$(MAKE) --no-print-directory verify-docs)
+
+format: $(STAMP) ## Format the code, and repair what can be repaired
+	@$(BIN)/ruff check --fix-only $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+bench: $(STAMP) ## Run every benchmark (docs/benchmarks.md says what they measure)
+	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do \
+	  echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+docs: $(STAMP) ## Write the generated reference pages anew
+	@mkdir -p build docs/reference
+	@$(BIN)/python -m scheduler.telemetry.reference > build/metrics.md
+	@mv build/metrics.md docs/reference/metrics.md
+
+verify-docs: $(STAMP) ## Fail if a generated page is not what the code says
+	@mkdir -p build
+	@$(BIN)/python -m scheduler.telemetry.reference > build/metrics.md
+	@diff -u docs/reference/metrics.md build/metrics.md || \
+	  { echo "docs/reference/metrics.md is out of date; run: make docs" >&2; exit 1; }
+
+lock: ## Resolve the dependencies of pyproject.toml into requirements.lock
+	@test -x build/lock/bin/python || $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)
+	@build/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## Remove what was installed, built and cached
+	@rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@find scheduler tests hack -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Equipoise shares the GPUs of a Kubernetes cluster in fractions, fairly between tenants."""

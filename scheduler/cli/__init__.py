@@ -1,0 +1,1 @@
+"""Commands. `main` registers them; each command wires what it needs (composition root)."""

@@ -1,0 +1,1 @@
+"""The loop that turns what is known into rounds of decisions and has them carried out."""

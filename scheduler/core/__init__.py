@@ -1,0 +1,1 @@
+"""The deciding core: pure. No I/O, clock, log or randomness; `now` is an argument."""

@@ -1,0 +1,1 @@
+"""One round of decisions: admit, allocate, and the standing of everybody after it."""

@@ -1,0 +1,1 @@
+"""Whose turn: the tenant tree, the exact division, lag, order. Knows tenants and amounts, no nodes."""

@@ -1,0 +1,1 @@
+"""Who holds what: one writer, columns of integers, read-only snapshots, trials that roll back."""

@@ -1,0 +1,62 @@
+"""Amounts are integers: milli-GPU, MiB, milli-CPU. Text comes in and goes out only here."""
+
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from scheduler.core.model.errors import InvalidInput
+
+MILLI = 1000
+"""Milli-GPU in one whole card; also milli-CPU in one core."""
+
+_SUFFIXES = {
+    "": Fraction(1),
+    "m": Fraction(1, 1000),
+    **{letter: Fraction(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
+    **{letter + "i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
+}
+
+
+def parse_decimal(text: str) -> Fraction:
+    """Return a plain finite decimal number exactly; raise InvalidInput for anything else."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        raise InvalidInput(f'"{text}" is not a number') from None
+    # An exponent of a million would be expanded digit by digit.
+    if not number.is_finite() or abs(number.adjusted()) > 30:
+        raise InvalidInput(f'"{text}" is not a number')
+    return Fraction(number)
+
+
+def parse_quantity(text: str) -> Fraction:
+    """Return a Kubernetes quantity ("8Gi", "500m", "1e3") exactly; raise InvalidInput if it is none.
+
+    Grammar: k8s.io/apimachinery/pkg/api/resource/quantity.go.
+    """
+    body = text.strip()
+    number = body.rstrip("kKMGTPEmi") if not body[-1:].isdigit() else body
+    suffix = body[len(number) :]
+    if suffix not in _SUFFIXES or not number:
+        raise InvalidInput(f'"{text}" is not a quantity; write a number with a unit such as "8Gi"')
+    try:
+        return parse_decimal(number) * _SUFFIXES[suffix]
+    except InvalidInput:
+        raise InvalidInput(
+            f'"{text}" is not a quantity; write a number with a unit such as "8Gi"'
+        ) from None
+
+
+def ceil(value: Fraction) -> int:
+    """Round up to a whole number."""
+    return -(-value.numerator // value.denominator)
+
+
+def mib(quantity_in_bytes: Fraction) -> int:
+    """Bytes as MiB, rounded up: a promise is never smaller than what was asked for."""
+    return ceil(quantity_in_bytes / 2**20)
+
+
+def format_gpus(milli: int | Fraction) -> str:
+    """Milli-GPU as GPUs for people, at most three decimals: 1500 → "1.5"."""
+    text = f"{float(milli) / MILLI:.3f}".rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text

@@ -1,0 +1,61 @@
+"""What can go wrong, as a tree. Every text is one sentence that says what to change.
+
+EquipoiseError
+├── InvalidInput            somebody's input can't be used as it is
+│   ├── InvalidRequest      a pod's annotations or resources
+│   ├── InvalidTenants      a set of tenants that is no tree
+│   └── InvalidFile         a file; carries path and line
+├── DeviceError             no driver, no GPU, or one that doesn't answer
+└── LedgerError             a claim that the ledger refuses; nothing was changed
+    ├── UnknownPlace        a node or device that the ledger doesn't know
+    ├── Oversold            more than the node or a device has left
+    └── AlreadyBound        the pod is bound, its place can't be changed
+"""
+
+
+class EquipoiseError(Exception):
+    """Base of all that Equipoise raises on purpose."""
+
+
+class InvalidInput(EquipoiseError):
+    """Somebody's input can't be used as it is; the text says what to change."""
+
+
+class InvalidRequest(InvalidInput):
+    """A pod's annotations or resources ask for something that can't be granted as written."""
+
+
+class InvalidTenants(InvalidInput):
+    """The tenants don't form a tree, or an amount of theirs is out of range."""
+
+
+class InvalidFile(InvalidInput):
+    """A file can't be read as what it should be.
+
+    `line` counts from 1; None where no line is to blame.
+    """
+
+    def __init__(self, path: str, problem: str, line: int | None = None) -> None:
+        self.path, self.line, self.problem = path, line, problem
+        where = path if line is None else f"{path}:{line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class DeviceError(EquipoiseError):
+    """No driver, no GPU, or a GPU that doesn't answer."""
+
+
+class LedgerError(EquipoiseError):
+    """A claim that the ledger refuses; nothing was changed."""
+
+
+class UnknownPlace(LedgerError):
+    """The claim names a node or a device that the ledger doesn't know."""
+
+
+class Oversold(LedgerError):
+    """The claim is more than the node or one of its devices has left."""
+
+
+class AlreadyBound(LedgerError):
+    """The pod is bound; its place can't be changed any more."""

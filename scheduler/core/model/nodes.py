@@ -1,0 +1,38 @@
+"""Nodes and their devices, as an agent reports them."""
+
+from dataclasses import dataclass
+
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import DeviceUUID, NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One card, or one MIG slice of a card.
+
+    `milli` is what it counts as in shares (a MIG slice less than 1000), `foreign_mib` memory that
+    strangers hold on it (MiB, measured), `load` its measured utilisation in permille.
+    """
+
+    uuid: DeviceUUID
+    model: str
+    memory_mib: int
+    milli: int = MILLI
+    mig: bool = False
+    healthy: bool = True
+    foreign_mib: int = 0
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine: its devices in index order, and its allocatable CPU and memory.
+
+    `open` is False while it must take no new pod (cordoned, or closed by Equipoise).
+    """
+
+    name: NodeName
+    devices: tuple[Device, ...]
+    cpu_milli: int
+    ram_mib: int
+    open: bool = True

@@ -1,0 +1,40 @@
+"""The outcome of one round: what to do, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let the pod go to its planned place."""
+
+    pod: Pod
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep the pod waiting, and say why."""
+
+    pod: Pod
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Decisions of one round, in the order in which they were taken.
+
+    `shares` is each tenant's fair share in GPUs, `demand` what it could use (GPUs): held plus
+    pending requests that count. Inner tenants carry the sums of theirs.
+    """
+
+    admits: tuple[Admit, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    shares: Mapping[TenantName, Fraction] = field(default_factory=dict)
+    demand: Mapping[TenantName, Fraction] = field(default_factory=dict)

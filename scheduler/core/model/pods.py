@@ -1,0 +1,37 @@
+"""Pods, as far as sharing GPUs is concerned."""
+
+from dataclasses import dataclass
+
+from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that asks for GPUs.
+
+    `created` is in seconds since the epoch; `priority` is the value of its PriorityClass and orders
+    only inside its tenant. `foreign_gates` are scheduling gates of others: while one is left, the
+    pod is no demand. `problem` says why its request can't be read; then `request` is empty.
+    """
+
+    uid: PodUID
+    namespace: str
+    name: str
+    tenant: TenantName
+    request: Request
+    created: float = 0.0
+    priority: int = 0
+    preemptible: bool = True
+    foreign_gates: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return namespace/name, as people name it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def turn(self) -> tuple[int, float, str]:
+        """Sort key inside its tenant: priority first, then age; the UID breaks ties."""
+        return (-self.priority, self.created, self.uid)

@@ -1,0 +1,86 @@
+"""How everybody stands at one moment: what the page, the metrics and the report are drawn from."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
+from scheduler.core.model.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStanding:
+    """One tenant. Amounts in GPUs, exact; `lag` in GPU-seconds, above 0 = served too little."""
+
+    name: TenantName
+    parent: TenantName | None
+    leaf: bool
+    guarantee: Fraction
+    weight: Fraction
+    limit: Fraction | None
+    priority: int
+    fair_share: Fraction
+    allocated: Fraction
+    demand: Fraction
+    lag: float
+    pending_pods: int
+    running_pods: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one pod holds of one device; not `bound` means reserved for it."""
+
+    uid: PodUID
+    pod: str
+    tenant: TenantName
+    milli: int
+    memory_mib: int
+    bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStanding:
+    """One device and who is on it. `milli` is its capacity, `load` measured, in permille."""
+
+    node: NodeName
+    index: int
+    uuid: DeviceUUID
+    model: str
+    milli: int
+    memory_mib: int
+    healthy: bool
+    foreign_mib: int
+    load: int
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pod that waits, since when (seconds since the epoch), for what and why."""
+
+    uid: PodUID
+    pod: str
+    tenant: TenantName
+    request: str
+    since: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The whole picture at time `at` (seconds since the epoch).
+
+    `jain` is Jain's index of allocated ÷ fair share over leaves that want something (1 = all get
+    the same part of their due; 1 too when nobody wants anything). `fragmented_milli` is free
+    capacity that can't serve what people ask for (FGD's definition), `oversold_milli` what is
+    promised above capacity: always 0, or a bug.
+    """
+
+    at: float
+    tenants: tuple[TenantStanding, ...] = ()
+    devices: tuple[DeviceStanding, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    jain: float = 1.0
+    free_milli: int = 0
+    fragmented_milli: int = 0
+    oversold_milli: int = 0

@@ -1,0 +1,50 @@
+"""Why a pod waits: a stable word, and a sentence whose numbers may move."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable words for events, conditions and metric labels."""
+
+    INVALID_REQUEST = "InvalidRequest"
+    UNKNOWN_TENANT = "UnknownTenant"
+    TENANT_HAS_CHILDREN = "TenantHasChildren"
+    FOREIGN_GATE = "ForeignGate"
+    NEVER_FITS = "NeverFits"
+    OVER_LIMIT = "OverLimit"
+    OVER_GUARANTEE = "OverGuarantee"
+    WAITS_FOR_TURN = "WaitsForTurn"
+    NO_ROOM = "NoRoom"
+
+
+SENTENCES = {
+    Reason.INVALID_REQUEST: "the request can't be read",
+    Reason.UNKNOWN_TENANT: "its tenant does not exist",
+    Reason.TENANT_HAS_CHILDREN: "its tenant has tenants below it and takes no pods itself",
+    Reason.FOREIGN_GATE: "another scheduling gate holds it",
+    Reason.NEVER_FITS: "no node could hold it even if it were empty",
+    Reason.OVER_LIMIT: "its tenant is at its limit",
+    Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
+    Reason.WAITS_FOR_TURN: "waits for its turn: tenants that are owed more go first",
+    Reason.NO_ROOM: "no GPU that it may use has enough free now",
+}
+"""The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a pod waits. `detail` carries numbers and what to change; "" where there is no more."""
+
+    reason: Reason
+    detail: str = ""
+
+    @property
+    def stable(self) -> str:
+        """The sentence without numbers."""
+        return SENTENCES[self.reason]
+
+    @property
+    def sentence(self) -> str:
+        """The whole sentence for people."""
+        return f"{self.stable}: {self.detail}" if self.detail else self.stable

@@ -1,0 +1,1 @@
+"""Where: fit, score, pick. Policies are small functions in one table."""

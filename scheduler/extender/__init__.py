@@ -1,0 +1,1 @@
+"""The HTTP side towards kube-scheduler: filter, prioritize, preempt, bind."""

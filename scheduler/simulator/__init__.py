@@ -1,0 +1,1 @@
+"""Worlds without Kubernetes: an embedded cluster, scenarios, replay of traces."""
