@@ -1,1 +1,1 @@
-"""Whose turn: the tenant tree, the exact division, lag, order. Knows tenants and amounts, no nodes."""
+"""Whose turn: the tenant tree, the exact division, lag, order. Knows tenants, no nodes."""

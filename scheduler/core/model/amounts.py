@@ -29,7 +29,7 @@ def parse_decimal(text: str) -> Fraction:
 
 
 def parse_quantity(text: str) -> Fraction:
-    """Return a Kubernetes quantity ("8Gi", "500m", "1e3") exactly; raise InvalidInput if it is none.
+    """Return a Kubernetes quantity ("8Gi", "500m", "1e3") exactly; InvalidInput if it is none.
 
     Grammar: k8s.io/apimachinery/pkg/api/resource/quantity.go.
     """

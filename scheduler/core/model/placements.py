@@ -7,7 +7,7 @@ from scheduler.core.model.ids import DeviceUUID, NodeName
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a pod holds of one device: milli-GPU and MiB. `index` is the device's place on its node."""
+    """What a pod holds of one device: milli-GPU and MiB. `index`: its place on the node."""
 
     index: int
     uuid: DeviceUUID

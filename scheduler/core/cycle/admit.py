@@ -1,0 +1,43 @@
+"""Admit: which pods count as demand, and what everybody's fair share of the moment is."""
+
+from collections import deque
+from fractions import Fraction
+
+from scheduler.core.cycle.rounds import Round
+from scheduler.core.fairness.division import divide
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Reason
+
+
+def admit(this: Round) -> None:
+    """Put pods that may start into their tenants' queues, hold the others, divide the GPUs."""
+    for pod in sorted(this.pending, key=lambda pod: pod.turn):
+        reason, detail = _refusal(this, pod)
+        if reason is not None:
+            this.hold(pod, reason, detail)
+        else:
+            this.queues.setdefault(pod.tenant, deque()).append(pod)
+    held = {name: held.milli for name, held in this.snapshot.held.items()}
+    asked = {name: sum(map(this.counts, queue)) for name, queue in this.queues.items()}
+    wanted = {
+        name: Fraction(held.get(name, 0) + asked.get(name, 0), MILLI) for name in this.tree.leaves
+    }
+    this.demand = this.tree.roll_up(wanted, Fraction(0))
+    this.shares = divide(this.tree, this.capacity.gpus, wanted)
+
+
+def _refusal(this: Round, pod: Pod) -> tuple[Reason | None, str]:
+    """Return why the pod is no demand; None if it is."""
+    if pod.problem:
+        return Reason.INVALID_REQUEST, pod.problem
+    if pod.tenant not in this.tree:
+        return Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it'
+    if not this.tree.is_leaf(pod.tenant):
+        children = ", ".join(this.tree.children(pod.tenant)[:3])
+        return Reason.TENANT_HAS_CHILDREN, f"choose one below {pod.tenant}, such as {children}"
+    if pod.foreign_gates:
+        return Reason.FOREIGN_GATE, ", ".join(pod.foreign_gates)
+    if this.capacity.counts(pod.request) is None:
+        return Reason.NEVER_FITS, this.capacity.missing(pod.request)
+    return None, ""

@@ -1,0 +1,102 @@
+"""Allocate: turn by turn, give the next pod of the tenant whose turn it is the best place."""
+
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from scheduler.core.cycle.caps import over_caps
+from scheduler.core.cycle.explain import Explainer
+from scheduler.core.cycle.rounds import Round
+from scheduler.core.fairness.lag import Lags
+from scheduler.core.fairness.order import Turns
+from scheduler.core.ledger.snapshot import Trial
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request
+from scheduler.core.packing.packer import Packer
+
+
+@dataclass(slots=True)
+class _Allocation:
+    """Work in progress: a trial to place pods on, and who found no place, by tenant.
+
+    Room only shrinks in a round, so what is `full` for a request stays full.
+    """
+
+    this: Round
+    trial: Trial
+    packer: Packer
+    turns: Turns
+    fixed: dict[TenantName, int]
+    full: set[Request] = field(default_factory=set)
+    tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
+
+
+def allocate(this: Round) -> None:
+    """Admit pods in the order of turns until nothing more fits; hold the rest with a reason."""
+    work = _begin(this)
+    heads = {leaf: this.counts(queue[0]) for leaf, queue in this.queues.items()}
+    while (leaf := work.turns.next(heads)) is not None:
+        _give_turn(work, leaf)
+        queue = this.queues[leaf]
+        if queue and len(work.tried.get(leaf, ())) < this.profile.lookahead:
+            heads[leaf] = this.counts(queue[0])
+        else:
+            # Set aside for this round; its lag stays as it is.
+            del heads[leaf]
+    _hold_the_rest(work)
+
+
+def _begin(this: Round) -> _Allocation:
+    trial = this.snapshot.trial()
+    held = {name: held.milli for name, held in this.snapshot.held.items()}
+    fixed = {name: held.fixed_milli for name, held in this.snapshot.held.items()}
+    turns = Turns(
+        this.tree,
+        shares=this.shares,
+        lags=Lags(this.snapshot.lags, this.now),
+        held=held,
+        horizon=this.profile.horizon,
+    )
+    packer = Packer(trial.columns, this.profile.policy, mix=this.profile.mix)
+    return _Allocation(this, trial, packer, turns, this.tree.roll_up(fixed, 0))
+
+
+def _give_turn(work: _Allocation, leaf: TenantName) -> None:
+    """Try the leaf's next pod. One that can't go now can't go later in this round either."""
+    this, pod = work.this, work.this.queues[leaf].popleft()
+    refused = over_caps(this.tree, pod, this.counts(pod), held=work.turns.held, fixed=work.fixed)
+    if refused is not None:
+        this.holds.append(Hold(pod, refused))
+        return
+    placement = _place(work, pod)
+    if placement is None:
+        work.tried.setdefault(leaf, []).append(pod)
+        return
+    work.trial.take(placement, pod.request)
+    # By memory a pod counts by the card that it lands on, which is known only now.
+    work.turns.took(leaf, placement.milli)
+    if not pod.preemptible:
+        this.tree.charge(work.fixed, leaf, placement.milli)
+    this.admits.append(Admit(pod, placement))
+
+
+def _place(work: _Allocation, pod: Pod) -> Placement | None:
+    if pod.request in work.full:
+        return None
+    placement = work.packer.place(pod.request, seed=crc32(pod.uid.encode()))
+    if placement is None:
+        work.full.add(pod.request)
+    return placement
+
+
+def _hold_the_rest(work: _Allocation) -> None:
+    """Hold who was tried in vain, and who stands behind them in the same queue."""
+    this = work.this
+    before = Packer(this.snapshot.columns, this.profile.policy, mix=this.profile.mix)
+    explainer = Explainer(before, work.trial.columns)
+    for leaf, queue in this.queues.items():
+        for pod in (*work.tried.get(leaf, ()), *queue):
+            verdict = explainer.why(pod, due=this.shares[leaf], holds=work.turns.held[leaf])
+            this.holds.append(Hold(pod, verdict))

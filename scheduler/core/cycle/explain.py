@@ -1,0 +1,40 @@
+"""Why a pod that could run some time doesn't run now."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.amounts import MILLI, format_gpus
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request
+from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.packing.packer import Packer
+
+
+class Explainer:
+    """Tells "others were owed more" from "there is no room".
+
+    `before` packs the cluster as it was when the round began, `after` is how it is now. Works each
+    kind of request out once: thousands wait for the same reason.
+    """
+
+    def __init__(self, before: Packer, after: Columns) -> None:
+        self._before = before
+        self._fitted: dict[Request, bool] = {}
+        room = np.maximum(after.room, 0)
+        self._free = format_gpus(int(room.sum()))
+        self._most = format_gpus(int(room.max(initial=0)))
+
+    def why(self, pod: Pod, *, due: Fraction, holds: int) -> Verdict:
+        """Return the verdict. `due` is the tenant's share (GPUs), `holds` milli-GPU it has."""
+        if pod.request not in self._fitted:
+            self._fitted[pod.request] = self._before.fits(pod.request)
+        if self._fitted[pod.request]:
+            has, owed = format_gpus(holds), format_gpus(due * MILLI)
+            return Verdict(Reason.WAITS_FOR_TURN, f"{pod.tenant} has {has} of its due {owed} GPUs")
+        return Verdict(
+            Reason.NO_ROOM,
+            f"it needs {pod.request.describe()}; {self._free} GPUs are free in all, "
+            f"at most {self._most} on one card",
+        )

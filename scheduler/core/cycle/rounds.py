@@ -1,0 +1,42 @@
+"""What the phases of one round work on."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scheduler.core.cycle.capacity import Capacity
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Reason, Verdict
+
+
+@dataclass(slots=True)
+class Round:
+    """The state of a round: inputs, and what the phases have decided so far.
+
+    `queues` holds, per leaf, the pods that may start, in the order of their turns.
+    """
+
+    snapshot: Snapshot
+    pending: tuple[Pod, ...]
+    now: float
+    profile: Profile
+    tree: TenantTree
+    capacity: Capacity
+    queues: dict[TenantName, deque[Pod]] = field(default_factory=dict)
+    demand: dict[TenantName, Fraction] = field(default_factory=dict)
+    shares: dict[TenantName, Fraction] = field(default_factory=dict)
+    admits: list[Admit] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+
+    def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
+        """Keep a pod waiting."""
+        self.holds.append(Hold(pod, Verdict(reason, detail)))
+
+    def counts(self, pod: Pod) -> int:
+        """Milli-GPU that the waiting pod counts; 0 for one that could never be placed."""
+        return self.capacity.counts(pod.request) or 0

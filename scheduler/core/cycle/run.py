@@ -1,0 +1,54 @@
+"""One round of decisions. The live controller, the embedded cluster and scenarios all call this."""
+
+from collections.abc import Callable, Iterable
+
+from scheduler.core.cycle.admit import admit
+from scheduler.core.cycle.allocate import allocate
+from scheduler.core.cycle.capacity import Capacity
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.rounds import Round
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
+
+Phase = Callable[[Round], None]
+
+PHASES: dict[str, Phase] = {
+    "admit": admit,  # who counts, and what everybody is due
+    "allocate": allocate,  # turn by turn onto what is free; stops nobody
+}
+"""In order, the least disruptive first."""
+
+Timing = Callable[[str, Callable[[], None]], None]
+"""Runs a phase, so that a caller with a clock can time it."""
+
+
+def _untimed(name: str, phase: Callable[[], None]) -> None:
+    phase()
+
+
+def run_cycle(
+    snapshot: Snapshot,
+    pending: Iterable[Pod],
+    now: float,
+    profile: Profile,
+    *,
+    timing: Timing = _untimed,
+) -> Plan:
+    """Decide about every pending pod: admit it to a place, or hold it and say why.
+
+    `now` in seconds since the epoch; lags in the snapshot are as of `now`. Pure: the same
+    arguments give the same plan, whatever the order of `pending`.
+    """
+    this = Round(
+        snapshot=snapshot,
+        pending=tuple(pending),
+        now=now,
+        profile=profile,
+        tree=TenantTree(snapshot.tenants),
+        capacity=Capacity(snapshot.columns),
+    )
+    for name, phase in PHASES.items():
+        timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]
+    return Plan(tuple(this.admits), tuple(this.holds), this.shares, this.demand)

@@ -1,0 +1,146 @@
+"""The tenant tree: who is below whom, checked once and read often."""
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TypeVar
+
+from scheduler.core.model.errors import InvalidTenants
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.tenants import Tenant
+
+Amount = TypeVar("Amount", int, float, Fraction)
+
+
+class TenantTree:
+    """Tenants by name and by place; never changes once made.
+
+    Siblings stand in (created, name) order, so the order of the input plays no part. Nothing here
+    recurses: a tree may be as deep as it has tenants.
+    """
+
+    __slots__ = ("_children", "depth", "inner", "leaves", "names", "tenants")
+
+    tenants: Mapping[TenantName, Tenant]
+    names: tuple[TenantName, ...]
+    """All of them, every parent before its children."""
+    leaves: tuple[TenantName, ...]
+    inner: tuple[TenantName, ...]
+    """Those with children, every parent before its children."""
+    depth: Mapping[TenantName, int]
+    """Steps from the top; 0 for a tenant without a parent."""
+
+    def __init__(self, tenants: Iterable[Tenant]) -> None:
+        """Raise InvalidTenants for amounts below 0, a name given twice, or what is no tree."""
+        self.tenants = _by_name(tenants)
+        self._children = _children(self.tenants)
+        self.depth = _depths(self._children)
+        if len(self.depth) < len(self.tenants):
+            raise InvalidTenants(_describe_cycle(self.tenants, self.depth))
+        self.names = tuple(self.depth)
+        self.leaves = tuple(name for name in self.names if name not in self._children)
+        self.inner = tuple(name for name in self.names if name in self._children)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tenants
+
+    def __len__(self) -> int:
+        return len(self.tenants)
+
+    def children(self, parent: TenantName | None) -> tuple[TenantName, ...]:
+        """Return those directly below, in (created, name) order; below None are the top ones."""
+        return self._children.get(parent, ())
+
+    def is_leaf(self, name: TenantName) -> bool:
+        """Whether nobody is below it, so that it may have pods."""
+        return name not in self._children
+
+    def path(self, name: TenantName) -> tuple[TenantName, ...]:
+        """Return the tenants from the top down to this one, itself included."""
+        steps = [name]
+        while (parent := self.tenants[steps[-1]].parent) is not None:
+            steps.append(parent)
+        return tuple(reversed(steps))
+
+    def roll_up(
+        self, amounts: Mapping[TenantName, Amount], zero: Amount
+    ) -> dict[TenantName, Amount]:
+        """Return for every tenant its own amount plus all below it; `zero` where there is none.
+
+        What stands under a name that is no tenant counts for nobody: a deleted tenant's last pods
+        must not stop a round.
+        """
+        totals = {name: amounts.get(name, zero) for name in self.names}
+        for name in reversed(self.names):
+            parent = self.tenants[name].parent
+            if parent is not None:
+                totals[parent] += totals[name]
+        return totals
+
+    def charge(
+        self, totals: dict[TenantName, Amount], name: TenantName, amount: Amount
+    ) -> tuple[TenantName, ...]:
+        """Add to a tenant and all above it, in place, in what `roll_up` made; return the path."""
+        path = self.path(name)
+        for step in path:
+            totals[step] += amount
+        return path
+
+
+def _by_name(tenants: Iterable[Tenant]) -> dict[TenantName, Tenant]:
+    known: dict[TenantName, Tenant] = {}
+    for tenant in tenants:
+        if not tenant.name:
+            raise InvalidTenants("a tenant has no name; give it one")
+        if tenant.name in known:
+            raise InvalidTenants(f'tenant "{tenant.name}" is there twice; keep one of them')
+        _check_amounts(tenant)
+        known[tenant.name] = tenant
+    return known
+
+
+def _check_amounts(tenant: Tenant) -> None:
+    amounts = {"guarantee": tenant.guarantee, "weight": tenant.weight, "limit": tenant.limit}
+    for word, amount in amounts.items():
+        if amount is not None and amount < 0:
+            raise InvalidTenants(f'tenant "{tenant.name}": {word} must not be below 0')
+
+
+def _children(
+    tenants: Mapping[TenantName, Tenant],
+) -> dict[TenantName | None, tuple[TenantName, ...]]:
+    below: dict[TenantName | None, list[TenantName]] = {}
+    for tenant in sorted(tenants.values(), key=lambda tenant: (tenant.created, tenant.name)):
+        if tenant.parent is not None and tenant.parent not in tenants:
+            raise InvalidTenants(
+                f'tenant "{tenant.name}": its parent "{tenant.parent}" does not exist; '
+                "create that one first or correct the name"
+            )
+        below.setdefault(tenant.parent, []).append(tenant.name)
+    return {parent: tuple(names) for parent, names in below.items()}
+
+
+def _depths(
+    children: Mapping[TenantName | None, tuple[TenantName, ...]],
+) -> dict[TenantName, int]:
+    """Depth of all that hang from the top, parents first; a cycle hangs from nowhere."""
+    depths = dict.fromkeys(children.get(None, ()), 0)
+    waiting = list(depths)
+    for name in waiting:
+        for child in children.get(name, ()):
+            depths[child] = depths[name] + 1
+            waiting.append(child)
+    return depths
+
+
+def _describe_cycle(tenants: Mapping[TenantName, Tenant], reached: Mapping[TenantName, int]) -> str:
+    name = min(name for name in tenants if name not in reached)
+    seen: dict[TenantName, None] = {}
+    while name not in seen:
+        seen[name] = None
+        parent = tenants[name].parent
+        assert parent is not None, "a tenant without a parent hangs from the top"
+        name = parent
+    steps = list(seen)
+    cycle = [*steps[steps.index(name) :], name]
+    text = " → ".join(cycle if len(cycle) <= 6 else [*cycle[:5], TenantName("…"), name])
+    return f'tenant "{name}" is above itself ({text}); give one of them another parent'

@@ -1,0 +1,214 @@
+"""Nodes as rows, devices as columns: the numbers that decisions are taken on.
+
+N rows (nodes), D columns (the most devices that one node has). Where a node has fewer devices,
+capacity is 0 and nothing ever fits.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import DeviceUUID, NodeName
+from scheduler.core.model.nodes import Node
+from scheduler.core.model.placements import Slot
+from scheduler.core.model.requests import Request
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Rows = Ints | slice
+"""Which rows a function looks at: an index array, or a slice for all."""
+
+HOSTED_KINDS = 18
+"""Columns of `hosted`: 0 pods with a share, k pods with k whole devices, the last one for more."""
+
+CHANGES_KEPT = 100_000
+"""How many changed rows `changes` remembers before it starts again with a new epoch."""
+
+_PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram")
+_PER_DEVICE = ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "model", "load")
+_ARRAYS = (*_PER_NODE, *_PER_DEVICE, "mig", "shut", "hosted")
+
+
+def hosted_kind(request: Request) -> int:
+    """Column of `hosted` that counts pods with this request; -1 for one without a GPU."""
+    if not request.devices:
+        return -1
+    return min(request.devices, HOSTED_KINDS - 1) if request.whole else 0
+
+
+class Columns:
+    """Mutable arrays of integers; only the ledger and trials write to them.
+
+    Per node [N]: `cpu_cap`, `free_cpu` (milli-CPU), `ram_cap`, `free_ram` (MiB), and `hosted`.
+    Per device [N, D]: `cap`, `free`, `room` (milli-GPU), `mib_cap`, `free_mib`, `room_mib` (MiB),
+    `model` (index into `models`, -1 where there is no device), `load` (tenths), `mig`, and `shut`:
+    no device, an ill one, or a closed node. `free` is capacity less what is held and may fall below
+    0, which is overselling; `room` is what a new pod may take: `free`, but -1 where it is shut.
+    `room_mib` leaves out memory that strangers hold, too.
+
+    `changes` lists the rows changed, oldest first, so that scores can be kept for the others;
+    a new `epoch` says that rows, columns or models came to be, or the list started again.
+    """
+
+    cpu_cap: Ints
+    free_cpu: Ints
+    ram_cap: Ints
+    free_ram: Ints
+    hosted: Ints
+    cap: Ints
+    free: Ints
+    room: Ints
+    mib_cap: Ints
+    free_mib: Ints
+    room_mib: Ints
+    model: Ints
+    load: Ints
+    mig: Bools
+    shut: Bools
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.names: list[NodeName] = []
+        self.uuids: list[tuple[DeviceUUID, ...]] = []
+        self.row: dict[NodeName, int] = {}
+        self.models: list[str] = []
+        self.mig_models: set[str] = set()
+        self.changes: list[int] = []
+        self.epoch = 0
+        self.memory_matters = False
+        self.load_matters = False
+        self._allocate(0, 1)
+        self.add(list(nodes))
+
+    @property
+    def width(self) -> int:
+        """D, the most devices that one node has."""
+        return int(self.cap.shape[1])
+
+    def add(self, nodes: Sequence[Node]) -> None:
+        """Append rows for new nodes, all free."""
+        if not nodes:
+            return
+        first = len(self.names)
+        self._grow(first + len(nodes), max(self.width, *(len(n.devices) for n in nodes)))
+        for row, node in enumerate(nodes, start=first):
+            self.names.append(node.name)
+            self.uuids.append(())
+            self.row[node.name] = row
+            self.reset(row, node)
+        self.epoch += 1
+
+    def reset(self, row: int, node: Node) -> None:
+        """Describe the row anew, with nothing held. The caller takes again what is held."""
+        if len(node.devices) > self.width:
+            self._grow(len(self.names), len(node.devices))
+            self.epoch += 1
+        self.cpu_cap[row] = self.free_cpu[row] = node.cpu_milli
+        self.ram_cap[row] = self.free_ram[row] = node.ram_mib
+        self.hosted[row] = 0
+        for name in _PER_DEVICE:
+            getattr(self, name)[row] = 0
+        self.model[row] = -1
+        self.room[row] = self.room_mib[row] = -1
+        self.mig[row] = False
+        self.shut[row] = True
+        for index, device in enumerate(node.devices):
+            self.cap[row, index] = self.free[row, index] = device.milli
+            self.mib_cap[row, index] = self.free_mib[row, index] = device.memory_mib
+            self.model[row, index] = self._model(device.model, mig=device.mig)
+            self.mig[row, index] = device.mig
+            self.load[row, index] = min(device.load, MILLI) // 100
+            if node.open and device.healthy:
+                self.shut[row, index] = False
+                self.room[row, index] = device.milli
+                self.room_mib[row, index] = device.memory_mib - device.foreign_mib
+                self.memory_matters |= device.foreign_mib > 0
+        self.uuids[row] = tuple(device.uuid for device in node.devices)
+        if not self.load_matters and self.load[row].any():
+            # Until now nobody's score looked at load.
+            self.load_matters = True
+            self.epoch += 1
+        self._note(row)
+
+    def take(self, row: int, slots: Sequence[Slot], request: Request) -> None:
+        """Book the slots and the request's CPU and memory on the row. Checks nothing."""
+        self._book(row, slots, request, 1)
+
+    def give(self, row: int, slots: Sequence[Slot], request: Request) -> None:
+        """Undo `take`."""
+        self._book(row, slots, request, -1)
+
+    def copy(self) -> "Columns":
+        """Return columns that share no array with these; 0.2 ms for 5,000 nodes × 8."""
+        twin = Columns.__new__(Columns)
+        twin.__dict__.update(self.__dict__)
+        twin.changes = []
+        twin.names, twin.uuids, twin.row = list(self.names), list(self.uuids), dict(self.row)
+        twin.models, twin.mig_models = list(self.models), set(self.mig_models)
+        for name in _ARRAYS:
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
+    def freeze(self) -> None:
+        """Make every array read-only."""
+        for name in _ARRAYS:
+            getattr(self, name).flags.writeable = False
+
+    def same_as(self, other: "Columns") -> bool:
+        """Whether names and every number agree."""
+        return self.names == other.names and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS
+        )
+
+    def _book(self, row: int, slots: Sequence[Slot], request: Request, sign: int) -> None:
+        self.free_cpu[row] -= sign * request.cpu_milli
+        self.free_ram[row] -= sign * request.ram_mib
+        kind = hosted_kind(request)
+        if kind >= 0:
+            self.hosted[row, kind] += sign
+        self.memory_matters |= request.memory_mib > 0
+        for slot in slots:
+            place, milli, mib = (row, slot.index), sign * slot.milli, sign * slot.memory_mib
+            self.free[place] -= milli
+            self.free_mib[place] -= mib
+            # A device that is shut stays shut, whatever comes and goes on it.
+            if not self.shut[place]:
+                self.room[place] -= milli
+                self.room_mib[place] -= mib
+        self._note(row)
+
+    def _note(self, row: int) -> None:
+        if len(self.changes) >= CHANGES_KEPT:
+            # Whoever reads the log starts afresh: the log of a live ledger must not grow for ever.
+            self.changes.clear()
+            self.epoch += 1
+        self.changes.append(row)
+
+    def _model(self, name: str, *, mig: bool) -> int:
+        if name not in self.models:
+            self.models.append(name)
+            self.epoch += 1
+        if mig and name not in self.mig_models:
+            self.mig_models.add(name)
+            self.epoch += 1
+        return self.models.index(name)
+
+    def _allocate(self, rows: int, width: int) -> None:
+        for name in _PER_NODE:
+            setattr(self, name, np.zeros(rows, dtype=np.int64))
+        for name in _PER_DEVICE:
+            setattr(self, name, np.zeros((rows, width), dtype=np.int64))
+        self.mig = np.zeros((rows, width), dtype=np.bool_)
+        self.shut = np.ones((rows, width), dtype=np.bool_)
+        self.hosted = np.zeros((rows, HOSTED_KINDS), dtype=np.int64)
+
+    def _grow(self, rows: int, width: int) -> None:
+        old: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
+        self._allocate(rows, width)
+        fillers = {"model": -1, "room": -1, "room_mib": -1, "shut": True}
+        for name, before in old.items():
+            array = getattr(self, name)
+            array[...] = fillers.get(name, 0)
+            array[tuple(slice(size) for size in before.shape)] = before

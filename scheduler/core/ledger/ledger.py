@@ -1,0 +1,257 @@
+"""The ledger: who holds what. One writer, synchronous, never awaits.
+
+It is a fold over bound pods, plus reservations of pods on their way. A pod frees its devices when
+it is gone or finished, not when it is asked to go.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.holdings import Holding
+from scheduler.core.ledger.snapshot import Held, Snapshot
+from scheduler.core.model.errors import AlreadyBound, Oversold, UnknownPlace
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
+from scheduler.core.model.nodes import Node
+from scheduler.core.model.placements import Placement, Slot
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request
+from scheduler.core.model.tenants import Tenant
+
+Slots = tuple[Slot, ...]
+
+
+class Ledger:
+    """Nodes, holdings and columns that say what is free. `generation` grows with every change."""
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.columns = Columns()
+        self.generation = 0
+        self._nodes: dict[NodeName, Node] = {}
+        self._holdings: dict[PodUID, Holding] = {}
+        self._on_node: dict[NodeName, dict[PodUID, Holding]] = {}
+        self._held: dict[TenantName, Held] = {}
+        self._undecodable: dict[NodeName, str] = {}
+        self._strange: dict[NodeName, str] = {}
+        self.put_nodes(nodes)
+
+    @property
+    def nodes(self) -> Mapping[NodeName, Node]:
+        """Nodes as last reported."""
+        return self._nodes
+
+    @property
+    def holdings(self) -> Mapping[PodUID, Holding]:
+        """Every claim, by pod."""
+        return self._holdings
+
+    @property
+    def held(self) -> Mapping[TenantName, Held]:
+        """What each tenant holds, reservations included; tenants that hold nothing are left out."""
+        return self._held
+
+    @property
+    def closed(self) -> Mapping[NodeName, str]:
+        """Nodes that take no new pod because a claim on them can't be understood, and why."""
+        return {**self._undecodable, **self._strange}
+
+    def put_nodes(self, nodes: Iterable[Node]) -> None:
+        """Add nodes, or describe known ones anew; what is held on them stays held."""
+        new = []
+        for node in nodes:
+            self._nodes[node.name] = node
+            if node.name in self.columns.row:
+                self._refold(node.name)
+            else:
+                new.append(node)
+        self.columns.add(new)
+        for node in new:
+            # A pod may be heard of before its node.
+            if node.name in self._on_node or node.name in self._undecodable:
+                self._refold(node.name)
+        self.generation += 1
+
+    def drop_node(self, name: NodeName) -> None:
+        """Forget a node. Claims on it last until their pods are gone; nothing new goes there."""
+        if self._nodes.pop(name, None) is not None:
+            self._refold(name)
+            self.generation += 1
+
+    def reserve(self, pod: Pod, placement: Placement, *, expires: float | None = None) -> None:
+        """Claim a place for a pod that isn't bound yet; replaces its earlier reservation.
+
+        Raises AlreadyBound, UnknownPlace or Oversold; then nothing has changed.
+        """
+        before = self._holdings.get(pod.uid)
+        if before is not None and before.bound:
+            raise AlreadyBound(f"pod {pod.key} is bound to {before.placement.node} already")
+        if before is not None:
+            self._remove(before)
+        problem = self._misfit(pod, placement)
+        if problem is None:
+            self._insert(Holding(pod, placement, bound=False, expires=expires))
+        elif before is not None:
+            self._insert(before)
+        if problem is not None:
+            raise problem
+        self.generation += 1
+
+    def bind(self, pod: Pod, placement: Placement) -> None:
+        """Record that the pod is bound there. This is the truth: it is never refused.
+
+        A claim on a device that its node doesn't have closes the node for new pods.
+        """
+        before = self._holdings.get(pod.uid)
+        if before is not None and before.placement == placement and before.pod == pod:
+            # The common case: a reservation is confirmed, and no number changes.
+            if not before.bound:
+                self._store(replace(before, bound=True, expires=None))
+                self.generation += 1
+            return
+        if before is not None:
+            self._remove(before)
+        self._insert(Holding(pod, placement, bound=True))
+        self.generation += 1
+
+    def release(self, uid: PodUID) -> Holding | None:
+        """Free what the pod holds: it is gone, finished, or its reservation is given up."""
+        holding = self._holdings.get(uid)
+        if holding is not None:
+            self._remove(holding)
+            self.generation += 1
+        return holding
+
+    def expire(self, now: float) -> list[Holding]:
+        """Release reservations whose time is over, and return them."""
+        over = [
+            holding
+            for holding in self._holdings.values()
+            if not holding.bound and holding.expires is not None and holding.expires <= now
+        ]
+        for holding in over:
+            self.release(holding.pod.uid)
+        return over
+
+    def close_node(self, name: NodeName, why: str) -> None:
+        """Let the node take no new pod: a claim on it can't be understood. See `open_node`."""
+        self._undecodable[name] = why
+        self._refold(name)
+        self.generation += 1
+
+    def open_node(self, name: NodeName) -> None:
+        """Undo `close_node`: the claim is gone, or understood now."""
+        if self._undecodable.pop(name, None) is not None:
+            self._refold(name)
+            self.generation += 1
+
+    def snapshot(
+        self, *, tenants: Iterable[Tenant] = (), lags: Mapping[TenantName, float] | None = None
+    ) -> Snapshot:
+        """Return a read-only copy for one round, with what the round needs beside it."""
+        columns = self.columns.copy()
+        columns.freeze()
+        return Snapshot(
+            columns=columns,
+            generation=self.generation,
+            held=dict(self._held),
+            tenants=tuple(tenants),
+            lags=dict(lags or {}),
+        )
+
+    def rebuilt(self) -> "Ledger":
+        """Return a ledger folded anew from nodes and bound pods, as after a restart."""
+        twin = Ledger(self._nodes.values())
+        for holding in self._holdings.values():
+            if holding.bound:
+                twin.bind(holding.pod, holding.placement)
+        return twin
+
+    def _misfit(self, pod: Pod, placement: Placement) -> UnknownPlace | Oversold | None:
+        node = self._nodes.get(placement.node)
+        if node is None:
+            return UnknownPlace(f"node {placement.node} is not known")
+        columns, row = self.columns, self.columns.row[node.name]
+        request = pod.request
+        if columns.free_cpu[row] < request.cpu_milli or columns.free_ram[row] < request.ram_mib:
+            return Oversold(f"node {node.name} has too little CPU or memory left for {pod.key}")
+        if len({slot.uuid for slot in placement.slots}) != len(placement.slots):
+            return Oversold(f"the placement of pod {pod.key} names a device twice")
+        located = _located(node, placement)
+        if located is None:
+            return UnknownPlace(f"node {node.name} has no such device as pod {pod.key} was given")
+        for slot in located:
+            place = (row, slot.index)
+            if columns.room[place] < slot.milli or columns.room_mib[place] < slot.memory_mib:
+                return Oversold(f"device {slot.uuid} has too little left for pod {pod.key}")
+        return None
+
+    def _insert(self, holding: Holding) -> None:
+        self._store(holding)
+        self._count(holding, 1)
+        self._change(holding, self.columns.take)
+
+    def _remove(self, holding: Holding) -> None:
+        uid, name = holding.pod.uid, holding.placement.node
+        del self._holdings[uid]
+        del self._on_node[name][uid]
+        self._count(holding, -1)
+        self._change(holding, self.columns.give)
+
+    def _store(self, holding: Holding) -> None:
+        self._holdings[holding.pod.uid] = holding
+        self._on_node.setdefault(holding.placement.node, {})[holding.pod.uid] = holding
+
+    def _count(self, holding: Holding, sign: int) -> None:
+        tenant, milli = holding.pod.tenant, sign * holding.placement.milli
+        before = self._held.get(tenant, Held())
+        after = Held(
+            milli=before.milli + milli,
+            fixed_milli=before.fixed_milli + (0 if holding.pod.preemptible else milli),
+            pods=before.pods + sign,
+        )
+        if after.pods:
+            self._held[tenant] = after
+        else:
+            self._held.pop(tenant, None)
+
+    def _change(self, holding: Holding, change: Callable[[int, Slots, Request], None]) -> None:
+        """Book one claim, or where it isn't that simple, work the whole row out again."""
+        name = holding.placement.node
+        node = self._nodes.get(name)
+        located = None if node is None else _located(node, holding.placement)
+        if located is None or name in self._strange:
+            self._refold(name)
+        else:
+            change(self.columns.row[name], located, holding.pod.request)
+
+    def _refold(self, name: NodeName) -> None:
+        """Work the node's row out from its claims alone: whatever came before, it is right now."""
+        row = self.columns.row.get(name)
+        if row is None:
+            return
+        node = self._nodes.get(name) or Node(name, (), 0, 0, open=False)
+        claims = [(claim, _located(node, claim.placement)) for claim in self._claims(name)]
+        unknown = [claim.pod.key for claim, slots in claims if slots is None]
+        self._strange.pop(name, None)
+        if unknown and name in self._nodes:
+            self._strange[name] = f"pod {unknown[0]} holds a device that the node doesn't have"
+        self.columns.reset(row, replace(node, open=False) if name in self.closed else node)
+        for claim, slots in claims:
+            self.columns.take(row, slots or (), claim.pod.request)
+
+    def _claims(self, name: NodeName) -> Iterable[Holding]:
+        return self._on_node.get(name, {}).values()
+
+
+def _located(node: Node, placement: Placement) -> Slots | None:
+    """Slots at the indices that the devices have now: a reboot may renumber them, a UUID stays."""
+    devices = node.devices
+    if all(
+        slot.index < len(devices) and devices[slot.index].uuid == slot.uuid
+        for slot in placement.slots
+    ):
+        return placement.slots
+    index = {device.uuid: at for at, device in enumerate(devices)}
+    if any(slot.uuid not in index for slot in placement.slots):
+        return None
+    return tuple(replace(slot, index=index[slot.uuid]) for slot in placement.slots)

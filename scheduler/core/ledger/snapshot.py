@@ -1,0 +1,83 @@
+"""A read-only copy of the ledger for one round, and a trial that can be rolled back."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.requests import Request
+from scheduler.core.model.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a tenant holds: milli-GPU in all and of non-preemptible pods, and how many pods."""
+
+    milli: int = 0
+    fixed_milli: int = 0
+    pods: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a round needs to know. `lags` are GPU-seconds at the round's `now`."""
+
+    columns: Columns
+    generation: int = 0
+    held: Mapping[TenantName, Held] = field(default_factory=dict)
+    tenants: tuple[Tenant, ...] = ()
+    lags: Mapping[TenantName, float] = field(default_factory=dict)
+
+    def trial(self) -> "Trial":
+        """Return a copy to try placements on; the snapshot stays as it is."""
+        return Trial(self.columns.copy())
+
+
+class Trial:
+    """Columns to try things on. Every change can be taken back, in reverse order."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._done: list[tuple[Placement, Request, bool]] = []
+
+    def take(self, placement: Placement, request: Request) -> None:
+        """Book a placement; indices of its slots must be those of these columns."""
+        self._apply(placement, request, taking=True)
+        self._done.append((placement, request, True))
+
+    def give(self, placement: Placement, request: Request) -> None:
+        """Free a placement."""
+        self._apply(placement, request, taking=False)
+        self._done.append((placement, request, False))
+
+    @contextmanager
+    def attempt(self) -> Iterator["Attempt"]:
+        """Roll back what is done inside, unless the attempt says `keep`. Attempts nest."""
+        mark, attempt = len(self._done), Attempt()
+        try:
+            yield attempt
+        finally:
+            if not attempt.kept:
+                self._roll_back(mark)
+
+    def _roll_back(self, mark: int) -> None:
+        while len(self._done) > mark:
+            placement, request, taken = self._done.pop()
+            self._apply(placement, request, taking=not taken)
+
+    def _apply(self, placement: Placement, request: Request, *, taking: bool) -> None:
+        change = self.columns.take if taking else self.columns.give
+        change(self.columns.row[placement.node], placement.slots, request)
+
+
+class Attempt:
+    """Whether what was tried is kept."""
+
+    def __init__(self) -> None:
+        self.kept = False
+
+    def keep(self) -> None:
+        """Let it stand."""
+        self.kept = True

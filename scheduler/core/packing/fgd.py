@@ -1,0 +1,86 @@
+"""Fragmentation gradient descent: place a pod where it makes the least fragmentation.
+
+Weng et al., "Beware of Fragmentation" (USENIX ATC'23), algorithm 1. Sums are exact integers, so the
+order of summation can't matter; the published one adds floats.
+"""
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Bools, Columns, Ints
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.packing.fit import Candidates
+from scheduler.core.packing.mix import Mix
+
+
+def score(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
+    """Return int(100·sigmoid(−ΔF ÷ 1000)), F in milli-GPU.
+
+    A share of one device is tried on each device that fits, [K, D]; any other pod once per node, on
+    the devices it would get, [K].
+    """
+    request = seen.request
+    if not mix.total:
+        return np.zeros(len(seen.nodes), dtype=np.int64)
+    cpu = columns.free_cpu[seen.rows]
+    cpu_left = cpu - request.cpu_milli
+    whole = (seen.room == columns.cap[seen.rows]) & (seen.room > 0)
+    before = mix.usable(columns, seen.rows, seen.room, whole, cpu)
+    if request.devices == 1 and not request.whole:
+        after = _after_share(columns, seen, mix, whole, cpu_left)
+        gain = seen.milli * mix.total + after - before[:, None]
+        return np.where(seen.devices, _sigmoid(gain / mix.total), -1)
+    chosen = first(seen.devices, seen.room, request.devices)
+    taken = chosen * seen.milli
+    after = mix.usable(columns, seen.rows, seen.room - taken, whole & ~chosen, cpu_left)
+    gain = taken.sum(axis=1) * mix.total + after - before
+    return _sigmoid(gain / mix.total)
+
+
+def first(fits: Bools, order: Ints, count: int) -> Bools:
+    """Mask [K, D] of the `count` first fitting devices in that order; ties by index."""
+    if not count:
+        return np.zeros_like(fits)
+    ranked = np.argsort(np.where(fits, order, MILLI * MILLI), axis=1, kind="stable")[:, :count]
+    mask = np.zeros_like(fits)
+    np.put_along_axis(mask, ranked, True, axis=1)
+    return mask & fits
+
+
+def _after_share(
+    columns: Columns, seen: Candidates, mix: Mix, whole: Bools, cpu_left: Ints
+) -> Ints:
+    """Usable milli-GPU, times `total`, if the share went to device d: [K, D]."""
+    if mix.has_several:
+        return _after_share_one_by_one(columns, seen, mix, whole, cpu_left)
+    rows, room = seen.rows, seen.room
+    stays = mix.value(columns, rows, room, cpu_left)
+    gets = mix.value(columns, rows, np.maximum(room - seen.milli, 0), cpu_left)
+    if not mix.has_wholes:
+        alone: Ints = stays.sum(axis=1, keepdims=True) - stays + gets
+        return alone
+    untouched = np.count_nonzero(whole, axis=1)
+    fresh = whole * room
+    with_all = stays + fresh * mix.value_of_wholes(columns, rows, untouched, cpu_left)
+    with_one_less = stays + fresh * mix.value_of_wholes(columns, rows, untouched - 1, cpu_left)
+    others_if_used = with_all.sum(axis=1, keepdims=True) - with_all
+    others_if_fresh = with_one_less.sum(axis=1, keepdims=True) - with_one_less
+    after: Ints = np.where(whole, others_if_fresh, others_if_used) + gets
+    return after
+
+
+def _after_share_one_by_one(
+    columns: Columns, seen: Candidates, mix: Mix, whole: Bools, cpu_left: Ints
+) -> Ints:
+    """Do the same by trying each device: requests for shares of several devices need it."""
+    after = np.zeros(seen.room.shape, dtype=np.int64)
+    milli = np.broadcast_to(seen.milli, seen.room.shape)
+    for device in range(seen.room.shape[1]):
+        room, untouched = seen.room.copy(), whole.copy()
+        room[:, device] = np.maximum(room[:, device] - milli[:, device], 0)
+        untouched[:, device] = False
+        after[:, device] = mix.usable(columns, seen.rows, room, untouched, cpu_left)
+    return after
+
+
+def _sigmoid(milli: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Ints:
+    return (100 / (1 + np.exp(-milli / MILLI))).astype(np.int64)

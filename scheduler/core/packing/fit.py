@@ -1,0 +1,105 @@
+"""Fit: which devices could take a share of a request, and whether enough of them do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.requests import Request
+
+IMPOSSIBLE = np.int64(2**40)
+"""More than any device has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """K rows seen by one request.
+
+    `rows` [K]; `devices` [K, D]: could take one share; `nodes` [K]: could take the pod. Per device
+    `milli` [K, D] is what one share counts, `room` [K, D] what a new pod may take (0 if shut).
+    """
+
+    request: Request
+    rows: Rows
+    devices: Bools
+    nodes: Bools
+    milli: Ints
+    room: Ints
+
+
+def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
+    """Look at the rows with the eyes of the request."""
+    room = columns.room[rows]
+    milli = _milli(columns, rows, request)
+    devices = _devices(columns, rows, request, room, milli)
+    nodes = (columns.free_cpu[rows] >= request.cpu_milli) & (
+        columns.free_ram[rows] >= request.ram_mib
+    )
+    if request.devices:
+        nodes &= np.count_nonzero(devices, axis=1) >= request.devices
+    else:
+        # A pod without a GPU still stays off a node that is closed as a whole.
+        nodes &= ~columns.shut[rows].all(axis=1)
+    return Candidates(request, rows, devices, nodes, milli, np.maximum(room, 0))
+
+
+def mib_each(columns: Columns, row: int, index: int, request: Request) -> int:
+    """Memory (MiB) of one device that goes with one share: decision 12 of the design."""
+    if request.memory_mib:
+        return request.memory_mib
+    total = int(columns.mib_cap[row, index])
+    return total if request.whole else total * request.milli // MILLI
+
+
+def _milli(columns: Columns, rows: Rows, request: Request) -> Ints:
+    """What one share counts on each device, [K, D] or broadcastable to it.
+
+    Whole: the device's own count. By memory: its part of the card, rounded down, so that three
+    thirds of a card's memory fit on it.
+    """
+    if request.memory_mib:
+        total = columns.mib_cap[rows]
+        part = request.memory_mib * columns.cap[rows] // np.maximum(total, 1)
+        return np.where(request.memory_mib <= total, np.maximum(part, 1), IMPOSSIBLE)
+    if request.whole:
+        return columns.cap[rows]
+    return np.full((1, 1), request.milli if request.devices else IMPOSSIBLE, dtype=np.int64)
+
+
+def _devices(columns: Columns, rows: Rows, request: Request, room: Ints, milli: Ints) -> Bools:
+    fits = (room == milli) & (milli > 0) if request.whole else room >= milli
+    if not request.whole and columns.mig_models:
+        # A MIG slice is a device of its own and is never shared again.
+        fits &= ~columns.mig[rows]
+    allowed = _allowed_models(columns, request)
+    if allowed is not None:
+        fits &= allowed[columns.model[rows]]
+    if columns.memory_matters or request.memory_mib:
+        fits &= columns.room_mib[rows] >= _mib(columns, rows, request)
+    return fits
+
+
+def _mib(columns: Columns, rows: Rows, request: Request) -> Ints | int:
+    if request.memory_mib:
+        return request.memory_mib
+    total = columns.mib_cap[rows]
+    return total if request.whole else total * request.milli // MILLI
+
+
+def _allowed_models(columns: Columns, request: Request) -> Bools | None:
+    """Which models it may use, [models + 1] (the last: no device); None when any will do."""
+    if not request.models and not columns.mig_models:
+        return None
+    may = [may_use(request, model, columns) for model in columns.models]
+    return np.array([*may, False], dtype=np.bool_)
+
+
+def may_use(request: Request, model: str, columns: Columns) -> bool:
+    """Whether the request may go to cards of that model.
+
+    A MIG slice is taken only by who names its model: a slice isn't what "one GPU" means.
+    """
+    if request.models:
+        return model in request.models
+    return model not in columns.mig_models

@@ -1,0 +1,165 @@
+"""The mix: what people ask for, as a histogram, and how much of what is free can serve it.
+
+Fragmentation as in Weng et al., "Beware of Fragmentation" (USENIX ATC'23): for a node and a typical
+request q, the free milli-GPU that q can't use; weighted by how frequent q is.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.requests import Request, Spreading
+from scheduler.core.packing.fit import may_use
+
+NEVER = MILLI + 1
+"""More than any card counts: a share that can't go there."""
+
+
+class Mix:
+    """The most frequent requests, and tables that answer "how much is usable" by look-up.
+
+    Weights are counts, so that every sum is an exact integer. `total` is their sum; divide by it to
+    get milli-GPU.
+    """
+
+    def __init__(self, weights: Sequence[tuple[Request, int]]) -> None:
+        self.weights = tuple(weights)
+        self.total = sum(count for _, count in weights)
+        self._singles = [(q, n) for q, n in weights if q.devices == 1]
+        self._wholes = [(q, n) for q, n in weights if q.devices > 1 and q.whole]
+        self._several = [(q, n) for q, n in weights if q.devices > 1 and not q.whole]
+        self._cores = np.unique(np.array([q.cpu_milli for q, _ in weights], dtype=np.int64))
+        self._compiled_for: tuple[int, int] | None = None
+        self._usable = self._together = np.zeros(0, dtype=np.int64)
+        self._most = 0
+        self._shares: list[Ints] = []
+
+    @classmethod
+    def of(cls, requests: Iterable[Request], keep: float = 0.95) -> "Mix":
+        """Count requests and keep the most frequent that make up `keep` of them.
+
+        Node memory doesn't count. Ties: larger CPU, share, number of devices, models first.
+        """
+        counts = Counter(
+            Request(q.devices, q.milli, q.memory_mib, q.cpu_milli, 0, q.models, Spreading.PACK)
+            for q in requests
+        )
+        ranked = sorted(counts.items(), key=lambda item: _rank(*item), reverse=True)
+        enough, taken = keep * counts.total(), 0
+        kept = []
+        for request, count in ranked:
+            if taken >= enough:
+                break
+            kept.append((request, count))
+            taken += count
+        return cls(kept)
+
+    def fragmented(self, columns: Columns, rows: Rows) -> Ints:
+        """F of each row [K], times `total`: free capacity that the mix can't use."""
+        room = np.maximum(columns.room[rows], 0)
+        free = room.sum(axis=1)
+        whole = (room == columns.cap[rows]) & (room > 0)
+        usable = self.usable(columns, rows, room, whole, columns.free_cpu[rows])
+        fragmented: Ints = free * self.total - usable
+        return fragmented
+
+    def usable(
+        self, columns: Columns, rows: Rows, room: Ints, whole: Bools, free_cpu: Ints
+    ) -> Ints:
+        """Return usable milli-GPU of each row [K], times `total`, were the rows in the given state.
+
+        `room` [K, D] milli that new pods may take, `whole` [K, D] untouched, `free_cpu` [K].
+        """
+        each = self.value(columns, rows, room, free_cpu)
+        if self._wholes:
+            each = each + whole * room * self.value_of_wholes(
+                columns, rows, np.count_nonzero(whole, axis=1), free_cpu
+            )
+        total: Ints = each.sum(axis=1)
+        for (request, count), need in zip(self._several, self._shares, strict=True):
+            fit = room >= need[columns.model[rows]]
+            enough = np.count_nonzero(fit, axis=1) >= request.devices
+            enough &= free_cpu >= request.cpu_milli
+            total = total + count * enough * (room * fit).sum(axis=1)
+        return total
+
+    def value(self, columns: Columns, rows: Rows, room: Ints, free_cpu: Ints) -> Ints:
+        """Return what one-device requests can use of each device [K, D], times `total`."""
+        self._compile(columns)
+        bucket = np.searchsorted(self._cores, free_cpu, side="right")
+        model = columns.model[rows]
+        at = (model * (len(self._cores) + 1) + bucket[:, None]) * (MILLI + 1) + room
+        # Where there is no device `model` is -1 and `room` 0: any entry will do, times 0.
+        return room * self._usable.take(at, mode="clip")
+
+    def value_of_wholes(
+        self, columns: Columns, rows: Rows, untouched: Ints, free_cpu: Ints
+    ) -> Ints:
+        """Weight of requests for several whole devices, by untouched devices [K]: [K, D]."""
+        self._compile(columns)
+        bucket = np.searchsorted(self._cores, free_cpu, side="right")
+        count = np.clip(untouched, 0, self._most)
+        at = (columns.model[rows] * (len(self._cores) + 1) + bucket[:, None]) * (self._most + 1)
+        return self._together.take(at + count[:, None], mode="clip")
+
+    @property
+    def has_wholes(self) -> bool:
+        """Whether requests for several whole devices are among the frequent ones."""
+        return bool(self._wholes)
+
+    @property
+    def has_several(self) -> bool:
+        """Whether requests for shares of several devices are among the frequent ones."""
+        return bool(self._several)
+
+    def _compile(self, columns: Columns) -> None:
+        """Build the tables, [models, CPU buckets, milli] and [models, CPU buckets, devices]."""
+        if self._compiled_for == (id(columns), columns.epoch):
+            return
+        self._compiled_for = (id(columns), columns.epoch)
+        cards = [_smallest_card(columns, at) for at in range(len(columns.models))]
+        shape = (len(cards), len(self._cores) + 1)
+        self._most = max((q.devices for q, _ in self._wholes), default=0)
+        usable = np.zeros((*shape, MILLI + 1), dtype=np.int64)
+        together = np.zeros((*shape, self._most + 1), dtype=np.int64)
+        for at in range(len(cards)):
+            for q, count in self._singles:
+                usable[at, self._bucket(q) :, self._need(q, at, columns, cards) :] += count
+            for q, count in self._wholes:
+                if may_use(q, columns.models[at], columns):
+                    together[at, self._bucket(q) :, q.devices :] += count
+        self._usable, self._together = usable.reshape(-1), together.reshape(-1)
+        self._shares = [
+            np.array([*(self._need(q, at, columns, cards) for at in range(len(cards))), NEVER])
+            for q, _ in self._several
+        ]
+
+    def _need(
+        self, request: Request, at: int, columns: Columns, cards: Sequence[tuple[int, int]]
+    ) -> int:
+        """Milli-GPU of one share on a card of model `at`; NEVER if it can't go there."""
+        milli, memory_mib = cards[at]
+        if not may_use(request, columns.models[at], columns):
+            return NEVER
+        if request.memory_mib:
+            fits = request.memory_mib <= memory_mib
+            return max(1, request.memory_mib * milli // memory_mib) if fits else NEVER
+        return milli if request.whole else request.milli
+
+    def _bucket(self, request: Request) -> int:
+        return int(np.searchsorted(self._cores, request.cpu_milli, side="right"))
+
+
+def _rank(request: Request, count: int) -> tuple[int, int, int, int, tuple[str, ...]]:
+    return (count, request.cpu_milli, request.milli, request.devices, request.models)
+
+
+def _smallest_card(columns: Columns, model: int) -> tuple[int, int]:
+    """Milli-GPU and memory (MiB) of a card of that model; the smallest where cards differ."""
+    of_model = columns.model == model
+    if not of_model.any():
+        return MILLI, 0
+    return int(columns.cap[of_model].min()), int(columns.mib_cap[of_model].min())

@@ -1,0 +1,171 @@
+"""The packer: the best place for a request, by one policy.
+
+Scores are kept per request shape; only rows that changed since are scored again, so that a
+placement doesn't cost a look at the whole cluster.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Columns, Ints, Rows
+from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.placements import Placement, Slot
+from scheduler.core.model.requests import Request, Spreading
+from scheduler.core.packing.fit import Candidates, candidates, mib_each
+from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.policies import POLICIES, Policy
+
+SHAPES_KEPT = 512
+"""Scores of at most so many request shapes are kept; 8 bytes a node and shape."""
+
+_NO = np.iinfo(np.int64).min
+_RANKS = 2**24
+_LOADS = 16
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Scores of one shape: keys [N] (`_NO` where it doesn't fit), valid up to `changes[seen:]`."""
+
+    keys: Ints
+    seen: int
+
+
+class Packer:
+    """Finds places on `columns`, which others change; books nothing itself.
+
+    `mix` is what people ask for (policy "fgd" only); `rank` [N] orders nodes of equal score,
+    smaller first, by default the order in which they came. Of equal places the less loaded card
+    wins. Raises InvalidInput for an unknown policy.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        policy: str,
+        *,
+        mix: Mix | None = None,
+        rank: Ints | None = None,
+    ) -> None:
+        if policy not in POLICIES:
+            raise InvalidInput(f'no policy "{policy}"; choose one of {", ".join(POLICIES)}')
+        self._columns = columns
+        self._policy = POLICIES[policy]
+        self._mix = mix or Mix(())
+        self._given_rank = rank
+        self._rank = np.zeros(0, dtype=np.int64)
+        self._kept: OrderedDict[Request, _Kept] = OrderedDict()
+        self._epoch = -1
+
+    def place(
+        self, request: Request, *, among: Ints | None = None, seed: int = 0
+    ) -> Placement | None:
+        """Return the best place, or None if no node has room.
+
+        `among`: only these rows. `seed` drives policy "random": the same seed, the same place.
+        """
+        keys = self._keys(request)
+        if among is not None:
+            keys = keys[among]
+        if not keys.size:
+            return None
+        if self._policy_of(request).by_chance:
+            keys = np.where(keys != _NO, _scramble(len(keys), seed), _NO)
+        best = int(keys.argmax())
+        if keys[best] == _NO:
+            return None
+        row = best if among is None else int(among[best])
+        return Placement(self._columns.names[row], self._slots(request, row, seed))
+
+    def fits(self, request: Request) -> bool:
+        """Whether there is room anywhere."""
+        return bool((self._keys(request) != _NO).any())
+
+    def _policy_of(self, request: Request) -> Policy:
+        return POLICIES["spread"] if request.spreading is Spreading.SPREAD else self._policy
+
+    def _keys(self, request: Request) -> Ints:
+        if self._epoch != self._columns.epoch:
+            self._start_over()
+        kept = self._kept.get(request)
+        if kept is None:
+            kept = _Kept(self._score(request, slice(None)), len(self._columns.changes))
+            self._kept[request] = kept
+            if len(self._kept) > SHAPES_KEPT:
+                self._kept.popitem(last=False)
+            return kept.keys
+        self._kept.move_to_end(request)
+        changed = self._columns.changes[kept.seen :]
+        if changed:
+            rows = np.array(sorted(set(changed)), dtype=np.int64)
+            kept.keys[rows] = self._score(request, rows)
+            kept.seen = len(self._columns.changes)
+        return kept.keys
+
+    def _start_over(self) -> None:
+        self._kept.clear()
+        self._epoch = self._columns.epoch
+        nodes = len(self._columns.names)
+        rank = np.arange(nodes, dtype=np.int64)
+        if self._given_rank is not None:
+            given = self._given_rank[:nodes]
+            rank[: len(given)] = given
+        self._rank = rank
+
+    def _score(self, request: Request, rows: Rows) -> Ints:
+        """Sort keys of rows [K]: score, then the less loaded card, then rank."""
+        columns, policy = self._columns, self._policy_of(request)
+        seen = candidates(columns, rows, request)
+        score = policy.score(columns, seen, self._mix)
+        if columns.load_matters and request.devices:
+            load = columns.load[rows]
+            if score.ndim == 1:
+                # The card that it would get first decides for the node.
+                order = np.where(seen.devices, policy.devices(seen) * _LOADS + load, -(_NO + 1))
+                load = np.take_along_axis(load, order.argmin(axis=1)[:, None], axis=1)[:, 0]
+            score = score * _LOADS + (_LOADS - 1 - load)
+        if score.ndim == 2:
+            score = np.where(seen.devices, score, -1).max(axis=1)
+        return np.where(seen.nodes, score * _RANKS - self._rank[rows], _NO)
+
+    def _slots(self, request: Request, row: int, seed: int) -> tuple[Slot, ...]:
+        if not request.devices:
+            return ()
+        columns = self._columns
+        one = np.array([row], dtype=np.int64)
+        seen = candidates(columns, one, request)
+        order = self._order(seen, one, seed)
+        fits = np.flatnonzero(seen.devices[0]).tolist()
+        chosen = sorted(fits, key=lambda index: order[index])[: request.devices]
+        milli = np.broadcast_to(seen.milli, seen.devices.shape)[0]
+        uuids = columns.uuids[row]
+        return tuple(
+            Slot(index, uuids[index], int(milli[index]), mib_each(columns, row, index, request))
+            for index in sorted(chosen)
+        )
+
+    def _order(self, seen: Candidates, row: Ints, seed: int) -> list[int]:
+        """Which devices of one row first [D], smaller first; ties go to the lower index."""
+        policy = self._policy_of(seen.request)
+        if policy.by_chance and not seen.request.whole:
+            order = _scramble(seen.devices.shape[1], seed + 1)
+        else:
+            score = policy.score(self._columns, seen, self._mix)
+            first = -score[0] if score.ndim == 2 else policy.devices(seen)[0]
+            order = first * _LOADS + self._columns.load[row][0]
+        as_list: list[int] = order.tolist()
+        return as_list
+
+
+def _scramble(count: int, seed: int) -> Ints:
+    """Return `count` numbers in an order of chance [count], the same for the same seed.
+
+    SplitMix64 (Steele et al., OOPSLA'14): a counter through a mixing function.
+    """
+    state = np.arange(1, count + 1, dtype=np.uint64) + np.uint64((seed * 0x9E3779B9) % 2**63)
+    state *= np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (state ^ (state >> np.uint64(31))).view(np.int64) >> 1
