@@ -1,6 +1,6 @@
 """Reader of scenario files: nodes, tenants, pods, and what is expected to come of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from scheduler.simulator.jsonfile import Entry
 
 AMPLE_CPU_MILLI, AMPLE_RAM_MIB = 10**9, 10**9
 MODEL = "any"
+MOST_MEMORY_MIB = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def _scenario(entry: Entry, where: str) -> Scenario:
         ]
         for kind in ("running", "pending")
     }
-    _refuse_twice([pod.name for kind in pods.values() for _, pod in kind], where)
+    _refuse_twice("node", [node.name for node in nodes], where)
+    _refuse_twice("pod", [pod.name for kind in pods.values() for _, pod in kind], where)
     gangs = {str(each["gang"]) for kind in pods.values() for each, _ in kind if "gang" in each}
     return Scenario(
         id=name,
@@ -127,8 +129,11 @@ def _node(entry: Entry, where: str) -> Node:
         jsonfile.whole(entry, "gpus", where),
         jsonfile.whole(entry, "gpu_memory_mib", where),
     )
-    if not 0 <= count <= MAX_DEVICES or memory <= 0:
-        raise InvalidInput(f'{where}: 0 to {MAX_DEVICES} "gpus" with a "gpu_memory_mib" above 0')
+    if not 0 <= count <= MAX_DEVICES or not 0 < memory < MOST_MEMORY_MIB:
+        raise InvalidInput(
+            f'{where}: give 0 to {MAX_DEVICES} "gpus" and a "gpu_memory_mib" '
+            f"above 0 and below {MOST_MEMORY_MIB}"
+        )
     devices = tuple(Device(DeviceUUID(f"{name}/{i}"), MODEL, memory) for i in range(count))
     return Node(NodeName(name), devices, AMPLE_CPU_MILLI, AMPLE_RAM_MIB)
 
@@ -179,8 +184,8 @@ def _request(entry: Entry, where: str) -> Request:
         return Request(devices=1, milli=milli.numerator)
     number = jsonfile.whole(entry, asked[0], where)
     if asked == ["memory_mib"]:
-        if number <= 0:
-            raise InvalidInput(f'{where}: "memory_mib" must be above 0')
+        if not 0 < number < MOST_MEMORY_MIB:
+            raise InvalidInput(f'{where}: "memory_mib" must be above 0, below {MOST_MEMORY_MIB}')
         return Request(devices=1, memory_mib=number)
     if not 0 < number <= MAX_DEVICES:
         raise InvalidInput(f'{where}: "gpus" must be 1 to {MAX_DEVICES}')
@@ -230,10 +235,13 @@ def _groups(wanted: Entry, key: str, where: str) -> tuple[tuple[str, ...], ...]:
     listed = jsonfile.listing({key: [], **wanted}, key, where)
     if listed and all(isinstance(each, str) for each in listed):
         return (tuple(listed),)
-    return tuple(tuple(str(pod) for pod in group) for group in listed)
+    groups = (jsonfile.listing({key: group}, key, where) for group in listed)
+    return tuple(tuple(str(pod) for pod in group) for group in groups)
 
 
-def _refuse_twice(names: list[str], where: str) -> None:
+def _refuse_twice(kind: str, names: Sequence[str], where: str) -> None:
+    seen: set[str] = set()
     for name in names:
-        if names.count(name) > 1:
-            raise InvalidInput(f'{where}: pod "{name}" is there twice; give each its own name')
+        if name in seen:
+            raise InvalidInput(f'{where}: {kind} "{name}" is there twice; give each its own name')
+        seen.add(name)

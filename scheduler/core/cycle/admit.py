@@ -37,7 +37,8 @@ def _refusal(this: Round, pod: Pod) -> tuple[Reason | None, str]:
         children = ", ".join(this.tree.children(pod.tenant)[:3])
         return Reason.TENANT_HAS_CHILDREN, f"choose one below {pod.tenant}, such as {children}"
     if pod.foreign_gates:
-        return Reason.FOREIGN_GATE, ", ".join(pod.foreign_gates)
+        gates = ", ".join(pod.foreign_gates)
+        return Reason.FOREIGN_GATE, f"{gates}; it counts once those who set it remove it"
     if this.capacity.counts(pod.request) is None:
         return Reason.NEVER_FITS, this.capacity.missing(pod.request)
     return None, ""

@@ -1,5 +1,6 @@
 """Allocate: turn by turn, give the next pod of the tenant whose turn it is the best place."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -21,7 +22,8 @@ from scheduler.core.packing.packer import Packer
 class _Allocation:
     """Work in progress: a trial to place pods on, and who found no place, by tenant.
 
-    Room only shrinks in a round, so what is `full` for a request stays full.
+    Room only shrinks in a round, so what is `full` for a request stays full. `misses` counts how
+    often a place was looked for in vain.
     """
 
     this: Round
@@ -31,6 +33,7 @@ class _Allocation:
     fixed: dict[TenantName, int]
     full: set[Request] = field(default_factory=set)
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
+    misses: Counter[TenantName] = field(default_factory=Counter)
 
 
 def allocate(this: Round) -> None:
@@ -40,7 +43,11 @@ def allocate(this: Round) -> None:
     while (leaf := work.turns.next(heads)) is not None:
         _give_turn(work, leaf)
         queue = this.queues[leaf]
-        if queue and len(work.tried.get(leaf, ())) < this.profile.lookahead:
+        # A request that fits nowhere takes nothing from anybody, so it needs no turn of its own:
+        # a long row of them must not hide what would fit behind them.
+        while queue and queue[0].request in work.full:
+            _give_turn(work, leaf)
+        if queue and work.misses[leaf] < this.profile.lookahead:
             heads[leaf] = this.counts(queue[0])
         else:
             # Set aside for this round; its lag stays as it is.
@@ -70,7 +77,7 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     if refused is not None:
         this.holds.append(Hold(pod, refused))
         return
-    placement = _place(work, pod)
+    placement = _place(work, leaf, pod)
     if placement is None:
         work.tried.setdefault(leaf, []).append(pod)
         return
@@ -82,12 +89,13 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     this.admits.append(Admit(pod, placement))
 
 
-def _place(work: _Allocation, pod: Pod) -> Placement | None:
+def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
     if pod.request in work.full:
         return None
     placement = work.packer.place(pod.request, seed=crc32(pod.uid.encode()))
     if placement is None:
         work.full.add(pod.request)
+        work.misses[leaf] += 1
     return placement
 
 

@@ -33,17 +33,24 @@ class Capacity:
 
     def missing(self, request: Request) -> str:
         """Say what to change about a request that no empty node could hold."""
-        models = set(request.models)
-        if models and not models & set(self._columns.models):
-            known = ", ".join(self._columns.models) or "none"
-            return f"no node has {' or '.join(request.models)}; models here: {known}"
+        columns = self._columns
+        # Models of nodes that are gone are still in the list.
+        here = [columns.models[at] for at in np.unique(columns.model[columns.cap > 0])]
+        if request.devices and not here:
+            return "no node has a GPU; add one that has"
+        if request.models and not set(request.models) & set(here):
+            return f"no node has {' or '.join(request.models)}; models here: {', '.join(here)}"
         seen = candidates(self._columns, self._kinds, request)
         most = int(np.count_nonzero(seen.devices, axis=1).max(initial=0))
         if most < request.devices:
             what = request.describe()
+            if most == 0 and request.whole:
+                return f"it asks for {what}, but only MIG slices are there; name their model"
             if most == 0:
                 return f"it asks for {what}, more than any card has; ask for less"
             return f"it asks for {what}, the largest node has {most} such GPUs; ask for fewer"
+        if not request.devices:
+            return "no node that has GPUs has so much CPU and memory; ask for less"
         return "no node with enough such GPUs has the CPU and memory beside them; ask for less"
 
     def _count(self, request: Request) -> int | None:

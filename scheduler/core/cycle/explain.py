@@ -9,6 +9,7 @@ from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.packing.fit import candidates
 from scheduler.core.packing.packer import Packer
 
 
@@ -21,7 +22,9 @@ class Explainer:
 
     def __init__(self, before: Packer, after: Columns) -> None:
         self._before = before
+        self._after = after
         self._fitted: dict[Request, bool] = {}
+        self._lacking: dict[Request, str] = {}
         room = np.maximum(after.room, 0)
         self._free = format_gpus(int(room.sum()))
         self._most = format_gpus(int(room.max(initial=0)))
@@ -32,9 +35,21 @@ class Explainer:
             self._fitted[pod.request] = self._before.fits(pod.request)
         if self._fitted[pod.request]:
             has, owed = format_gpus(holds), format_gpus(due * MILLI)
-            return Verdict(Reason.WAITS_FOR_TURN, f"{pod.tenant} has {has} of its due {owed} GPUs")
-        return Verdict(
-            Reason.NO_ROOM,
-            f"it needs {pod.request.describe()}; {self._free} GPUs are free in all, "
-            f"at most {self._most} on one card",
-        )
+            return Verdict(
+                Reason.WAITS_FOR_TURN,
+                f"{pod.tenant} has {has} of its due {owed} GPUs; "
+                "wait, or raise its guarantee or weight",
+            )
+        if pod.request not in self._lacking:
+            self._lacking[pod.request] = self._lacks(pod.request)
+        return Verdict(Reason.NO_ROOM, self._lacking[pod.request])
+
+    def _lacks(self, request: Request) -> str:
+        seen = candidates(self._after, slice(None), request)
+        enough = np.count_nonzero(seen.devices, axis=1) >= request.devices
+        if enough.any():
+            what = "too little CPU or memory is free beside such GPUs; ask for less of it or wait"
+        else:
+            what = f"{self._free} GPUs are free in all, at most {self._most} on one card"
+            what += "; ask for less or wait for pods to end"
+        return f"it needs {request.describe()}; {what}"

@@ -50,7 +50,8 @@ class Columns:
     `room_mib` leaves out memory that strangers hold, too.
 
     `changes` lists the rows changed, oldest first, so that scores can be kept for the others;
-    a new `epoch` says that rows, columns or models came to be, or the list started again.
+    a new `epoch` says that rows, columns or models came to be or changed their make, so that what
+    was worked out for other rows may be wrong, too; or that the list started again.
     """
 
     cpu_cap: Ints
@@ -105,6 +106,7 @@ class Columns:
         if len(node.devices) > self.width:
             self._grow(len(self.names), len(node.devices))
             self.epoch += 1
+        before = self._make(row)
         self.cpu_cap[row] = self.free_cpu[row] = node.cpu_milli
         self.ram_cap[row] = self.free_ram[row] = node.ram_mib
         self.hosted[row] = 0
@@ -129,6 +131,9 @@ class Columns:
         if not self.load_matters and self.load[row].any():
             # Until now nobody's score looked at load.
             self.load_matters = True
+            self.epoch += 1
+        if self._make(row) != before:
+            # The largest node and the smallest card of a model are yardsticks for all rows.
             self.epoch += 1
         self._note(row)
 
@@ -168,9 +173,11 @@ class Columns:
         kind = hosted_kind(request)
         if kind >= 0:
             self.hosted[row, kind] += sign
-        self.memory_matters |= request.memory_mib > 0
         for slot in slots:
             place, milli, mib = (row, slot.index), sign * slot.milli, sign * slot.memory_mib
+            # With more memory than goes with its share, what is left may be share without memory.
+            part = slot.milli * int(self.mib_cap[place])
+            self.memory_matters |= slot.memory_mib * int(self.cap[place]) > part
             self.free[place] -= milli
             self.free_mib[place] -= mib
             # A device that is shut stays shut, whatever comes and goes on it.
@@ -178,6 +185,11 @@ class Columns:
                 self.room[place] -= milli
                 self.room_mib[place] -= mib
         self._note(row)
+
+    def _make(self, row: int) -> tuple[int, bytes, bytes, bytes]:
+        cards = (self.cap[row], self.mib_cap[row], self.model[row])
+        cap, mib_cap, model = (column.tobytes() for column in cards)
+        return int(self.cpu_cap[row]), cap, mib_cap, model
 
     def _note(self, row: int) -> None:
         if len(self.changes) >= CHANGES_KEPT:

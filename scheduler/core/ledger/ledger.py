@@ -57,18 +57,15 @@ class Ledger:
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Add nodes, or describe known ones anew; what is held on them stays held."""
-        new = []
-        for node in nodes:
-            self._nodes[node.name] = node
-            if node.name in self.columns.row:
-                self._refold(node.name)
-            else:
-                new.append(node)
-        self.columns.add(new)
-        for node in new:
+        # Of two descriptions of one node the later counts: two rows would sell it twice.
+        latest = {node.name: node for node in nodes}
+        self._nodes.update(latest)
+        known = latest.keys() & self.columns.row.keys()
+        self.columns.add([node for name, node in latest.items() if name not in known])
+        for name in latest:
             # A pod may be heard of before its node.
-            if node.name in self._on_node or node.name in self._undecodable:
-                self._refold(node.name)
+            if name in known or name in self._on_node or name in self._undecodable:
+                self._refold(name)
         self.generation += 1
 
     def drop_node(self, name: NodeName) -> None:
@@ -159,8 +156,13 @@ class Ledger:
         )
 
     def rebuilt(self) -> "Ledger":
-        """Return a ledger folded anew from nodes and bound pods, as after a restart."""
+        """Return a ledger folded anew from nodes and bound pods, as after a restart.
+
+        What `close_node` said is told to it again, as the pods that can't be understood would.
+        """
         twin = Ledger(self._nodes.values())
+        for name, why in self._undecodable.items():
+            twin.close_node(name, why)
         for holding in self._holdings.values():
             if holding.bound:
                 twin.bind(holding.pod, holding.placement)
@@ -170,6 +172,8 @@ class Ledger:
         node = self._nodes.get(placement.node)
         if node is None:
             return UnknownPlace(f"node {placement.node} is not known")
+        if not node.open or node.name in self.closed:
+            return Oversold(f"node {node.name} takes no new pod at present")
         columns, row = self.columns, self.columns.row[node.name]
         request = pod.request
         if columns.free_cpu[row] < request.cpu_milli or columns.free_ram[row] < request.ram_mib:

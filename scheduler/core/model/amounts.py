@@ -8,23 +8,36 @@ from scheduler.core.model.errors import InvalidInput
 MILLI = 1000
 """Milli-GPU in one whole card; also milli-CPU in one core."""
 
+LONGEST_QUOTE = 60
+"""Characters of somebody's text that a message repeats."""
+
 _SUFFIXES = {
     "": Fraction(1),
+    "n": Fraction(1, 1000**3),
+    "u": Fraction(1, 1000**2),
     "m": Fraction(1, 1000),
     **{letter: Fraction(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
     **{letter + "i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
 }
 
 
+def quoted(text: str) -> str:
+    """Return the text in quotes, on one line and cut where it is long: an event has to hold it."""
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= LONGEST_QUOTE else f'"{line[:LONGEST_QUOTE]}…"'
+
+
 def parse_decimal(text: str) -> Fraction:
     """Return a plain finite decimal number exactly; raise InvalidInput for anything else."""
+    body = text.strip()
     try:
-        number = Decimal(text.strip())
+        # Decimal also reads "1_000" and digits of other scripts, which Kubernetes doesn't.
+        number = Decimal(body if body.isascii() and "_" not in body else "")
     except InvalidOperation:
-        raise InvalidInput(f'"{text}" is not a number') from None
+        raise InvalidInput(f"{quoted(text)} is not a number") from None
     # An exponent of a million would be expanded digit by digit.
     if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise InvalidInput(f'"{text}" is not a number')
+        raise InvalidInput(f"{quoted(text)} is not a number")
     return Fraction(number)
 
 
@@ -34,15 +47,12 @@ def parse_quantity(text: str) -> Fraction:
     Grammar: k8s.io/apimachinery/pkg/api/resource/quantity.go.
     """
     body = text.strip()
-    number = body.rstrip("kKMGTPEmi") if not body[-1:].isdigit() else body
-    suffix = body[len(number) :]
-    if suffix not in _SUFFIXES or not number:
-        raise InvalidInput(f'"{text}" is not a quantity; write a number with a unit such as "8Gi"')
+    number = body.rstrip("nukKMGTPEmi")
     try:
-        return parse_decimal(number) * _SUFFIXES[suffix]
-    except InvalidInput:
+        return parse_decimal(number) * _SUFFIXES[body[len(number) :]]
+    except (InvalidInput, KeyError):
         raise InvalidInput(
-            f'"{text}" is not a quantity; write a number with a unit such as "8Gi"'
+            f'{quoted(text)} is not a quantity; write a number with a unit such as "8Gi"'
         ) from None
 
 

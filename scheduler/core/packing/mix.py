@@ -5,7 +5,8 @@ request q, the free milli-GPU that q can't use; weighted by how frequent q is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,21 +33,25 @@ class Mix:
         self._wholes = [(q, n) for q, n in weights if q.devices > 1 and q.whole]
         self._several = [(q, n) for q, n in weights if q.devices > 1 and not q.whole]
         self._cores = np.unique(np.array([q.cpu_milli for q, _ in weights], dtype=np.int64))
-        self._compiled_for: tuple[int, int] | None = None
+        self._compiled_for: tuple[Columns, int] | None = None
         self._usable = self._together = np.zeros(0, dtype=np.int64)
         self._most = 0
         self._shares: list[Ints] = []
 
     @classmethod
     def of(cls, requests: Iterable[Request], keep: float = 0.95) -> "Mix":
-        """Count requests and keep the most frequent that make up `keep` of them.
+        """Count requests and keep the most frequent that make up `keep` of them."""
+        return cls.counted(Counter(requests), keep)
+
+    @classmethod
+    def counted(cls, seen: Mapping[Request, int], keep: float = 0.95) -> "Mix":
+        """Keep the most frequent of requests that were counted, up to `keep` of all.
 
         Node memory doesn't count. Ties: larger CPU, share, number of devices, models first.
         """
-        counts = Counter(
-            Request(q.devices, q.milli, q.memory_mib, q.cpu_milli, 0, q.models, Spreading.PACK)
-            for q in requests
-        )
+        counts: Counter[Request] = Counter()
+        for request, count in seen.items():
+            counts[replace(request, ram_mib=0, spreading=Spreading.PACK)] += count
         ranked = sorted(counts.items(), key=lambda item: _rank(*item), reverse=True)
         enough, taken = keep * counts.total(), 0
         kept = []
@@ -101,7 +106,7 @@ class Mix:
         """Weight of requests for several whole devices, by untouched devices [K]: [K, D]."""
         self._compile(columns)
         bucket = np.searchsorted(self._cores, free_cpu, side="right")
-        count = np.clip(untouched, 0, self._most)
+        count = np.minimum(np.maximum(untouched, 0), self._most)
         at = (columns.model[rows] * (len(self._cores) + 1) + bucket[:, None]) * (self._most + 1)
         return self._together.take(at + count[:, None], mode="clip")
 
@@ -117,11 +122,15 @@ class Mix:
 
     def _compile(self, columns: Columns) -> None:
         """Build the tables, [models, CPU buckets, milli] and [models, CPU buckets, devices]."""
-        if self._compiled_for == (id(columns), columns.epoch):
-            return
-        self._compiled_for = (id(columns), columns.epoch)
+        if self._compiled_for is not None:
+            compiled, epoch = self._compiled_for
+            if compiled is columns and epoch == columns.epoch:
+                return
+        # Kept by reference: the id of columns that are gone may be that of the next ones.
+        self._compiled_for = (columns, columns.epoch)
         cards = [_smallest_card(columns, at) for at in range(len(columns.models))]
-        shape = (len(cards), len(self._cores) + 1)
+        # One entry at least, to be looked up where a cluster has no device at all.
+        shape = (max(len(cards), 1), len(self._cores) + 1)
         self._most = max((q.devices for q, _ in self._wholes), default=0)
         usable = np.zeros((*shape, MILLI + 1), dtype=np.int64)
         together = np.zeros((*shape, self._most + 1), dtype=np.int64)

@@ -1,0 +1,82 @@
+"""From a watch on pods to controller and ledger: what each pod means for who holds what."""
+
+import logging
+
+from scheduler.controller.controller import Controller
+from scheduler.controller.planner import Planner
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model import assignment, names
+from scheduler.core.model.errors import InvalidInput, LedgerError
+from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.podreader import PodJSON, TenantOf, gates_of, mapping, pinned_to, read_pod
+from scheduler.core.model.pods import Pod
+
+FINISHED = ("Succeeded", "Failed")
+
+log = logging.getLogger(__name__)
+
+
+class Feed:
+    """Told of every pod as it is after a write; after a restart, first of all that are there."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        ledger: Ledger,
+        planner: Planner,
+        *,
+        tenant_of: TenantOf,
+    ) -> None:
+        self._controller, self._ledger, self._planner = controller, ledger, planner
+        self._tenant_of = tenant_of
+
+    def see(self, event: str, pod: PodJSON) -> None:
+        """Take note of a pod. `event` is ADDED, MODIFIED or DELETED."""
+        spec = mapping(pod, "spec")
+        uid = PodUID(str(mapping(pod, "metadata").get("uid")))
+        if event == "DELETED" or mapping(pod, "status").get("phase") in FINISHED:
+            self._controller.gone(uid)
+        elif spec.get("nodeName"):
+            self._bound(read_pod(pod, self._tenant_of), pod, NodeName(str(spec["nodeName"])))
+        elif names.GATE in gates_of(pod):
+            self._controller.add(read_pod(pod, self._tenant_of))
+        else:
+            self._on_its_way(read_pod(pod, self._tenant_of), pod)
+
+    def _bound(self, pod: Pod, stored: PodJSON, node: NodeName) -> None:
+        before = self._ledger.holdings.get(pod.uid)
+        if before is not None and before.bound:
+            return
+        try:
+            placement = assignment.decode(mapping(mapping(stored, "metadata"), "annotations"))
+        except InvalidInput as problem:
+            self._close(node, f"pod {pod.key}: {problem}")
+            return
+        # A bound pod without an assignment holds nothing.
+        placement = placement or Placement(node)
+        if placement.node != node:
+            self._close(node, f"pod {pod.key} was assigned to {placement.node} but runs here")
+            return
+        self._controller.bound(pod, placement)
+
+    def _close(self, node: NodeName, why: str) -> None:
+        # What can't be understood may hold anything: the node takes no new pod.
+        log.error("node %s is closed: %s", node, why)
+        self._ledger.close_node(node, why)
+
+    def _on_its_way(self, pod: Pod, stored: PodJSON) -> None:
+        """Reserve again for a pod that was released before a restart and isn't bound yet."""
+        # Whoever took our gate off: it waits no longer.
+        self._controller.queue.drop(pod.uid)
+        pinned = pinned_to(stored)
+        if pod.uid in self._ledger.holdings or not pinned or not pod.request.devices:
+            return
+        place = self._planner(pod, pinned)
+        if not isinstance(place, Placement):
+            log.warning("pod %s was released, but finds no room now: %s", pod.key, place.sentence)
+            return
+        try:
+            self._ledger.reserve(pod, place)
+        except LedgerError as problem:
+            log.warning("pod %s was released, but finds no room now: %s", pod.key, problem)

@@ -1,0 +1,69 @@
+"""Plans a pod in filter: one that wasn't gated, or whose planned node isn't offered any more."""
+
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from scheduler.core.cycle.caps import over_caps
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import NodeName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.packer import Packer
+
+
+class Planner:
+    """Looks for a place among some nodes, on the ledger as it stands. Books nothing.
+
+    It keeps scores from call to call; what changed in the ledger since is scored again.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        policy: str,
+        tree: Callable[[], TenantTree],
+        mix: Callable[[], Mix],
+    ) -> None:
+        self._ledger, self._policy = ledger, policy
+        self._tree, self._mix = tree, mix
+        self._packed: tuple[Mix, Packer] | None = None
+
+    def __call__(self, pod: Pod, names: Sequence[NodeName]) -> Placement | Verdict:
+        """Return the best place among the named nodes, or why there is none."""
+        tree = self._tree()
+        if pod.tenant not in tree:
+            return Verdict(Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it')
+        if not tree.is_leaf(pod.tenant):
+            return Verdict(Reason.TENANT_HAS_CHILDREN)
+        row = self._ledger.columns.row
+        rows = np.fromiter((row[name] for name in names if name in row), dtype=np.int64)
+        placement = self._packer().place(pod.request, among=rows, seed=crc32(pod.uid.encode()))
+        if placement is None:
+            return Verdict(Reason.NO_ROOM)
+        return self._over_caps(tree, pod, placement) or placement
+
+    def _over_caps(self, tree: TenantTree, pod: Pod, placement: Placement) -> Verdict | None:
+        # What the pod has reserved already moves with it; it doesn't count twice.
+        own = self._ledger.holdings.get(pod.uid)
+        less = 0 if own is None else own.placement.milli
+        held = {name: each.milli for name, each in self._ledger.held.items()}
+        fixed = {name: each.fixed_milli for name, each in self._ledger.held.items()}
+        return over_caps(
+            tree,
+            pod,
+            placement.milli - less,
+            held=tree.roll_up(held, 0),
+            fixed=tree.roll_up(fixed, 0),
+        )
+
+    def _packer(self) -> Packer:
+        mix = self._mix()
+        if self._packed is None or self._packed[0] is not mix:
+            self._packed = (mix, Packer(self._ledger.columns, self._policy, mix=mix))
+        return self._packed[1]

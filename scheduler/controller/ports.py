@@ -1,0 +1,36 @@
+"""What the controller needs from outside: somebody who carries out, and somebody who watches."""
+
+from typing import Protocol
+
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Hold
+from scheduler.core.model.pods import Pod
+
+
+class Applier(Protocol):
+    """Carries decisions out: the API server's client live, the embedded cluster without one."""
+
+    async def release(self, pod: Pod, placement: Placement) -> bool:
+        """Take our gate off the pod and name its node, in one write; False if the pod is gone."""
+        ...
+
+    async def hold(self, hold: Hold) -> None:
+        """Tell people why the pod waits. Called only when the reason changes."""
+        ...
+
+
+class Watcher(Protocol):
+    """Counts what happens; `telemetry.metrics.Metrics` is one."""
+
+    def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
+        """A pod was bound `seconds` after it was made, `turn` after it was its tenant's next."""
+        ...
+
+    def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
+        """`by` decisions were taken."""
+        ...
+
+    def observe_cycle(self, phase: str, seconds: float) -> None:
+        """A phase of a round took so many seconds."""
+        ...

@@ -1,0 +1,253 @@
+"""The wire format of kube-scheduler's extenders: bytes to what is asked, and answers to bytes.
+
+The Go structs (k8s.io/kube-scheduler/extender/v1/types.go) carry no JSON tags: keys are PascalCase,
+null stands for everything unset, and Go reads top-level keys without regard to case.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from scheduler.core.model import assignment, names
+from scheduler.core.model.errors import InvalidInput, InvalidRequest
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request, parse_preemptible, parse_request
+
+TenantOf = Callable[[str], TenantName]
+"""Which tenant a namespace belongs to."""
+
+PodJSON = Mapping[str, Any]
+"""A Kubernetes pod as its JSON says it."""
+
+
+class WireError(InvalidInput):
+    """A body that isn't what kube-scheduler sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterArgs:
+    """Body of filter and prioritize (ExtenderArgs).
+
+    `items` holds the node objects by name where whole nodes came instead of names: such a caller
+    reads nodes from the answer, too.
+    """
+
+    pod: PodJSON
+    names: list[NodeName]
+    items: Mapping[NodeName, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """Nodes that the pod may go to, and why not the others: text by node."""
+
+    names: Sequence[NodeName] = ()
+    failed: Mapping[NodeName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreemptionArgs:
+    """Body of preempt (ExtenderPreemptionArgs); the victims don't matter to us."""
+
+    pod: PodJSON
+
+
+@dataclass(frozen=True, slots=True)
+class BindingArgs:
+    """Body of bind (ExtenderBindingArgs): names only, no pod object."""
+
+    namespace: str
+    name: str
+    uid: PodUID
+    node: NodeName
+
+    @property
+    def key(self) -> str:
+        """Return namespace/name, as people name it."""
+        return f"{self.namespace}/{self.name}"
+
+
+def decode_filter(body: bytes) -> FilterArgs:
+    """Read a filter or prioritize body; raise WireError with one sentence."""
+    fields = _fields(body)
+    pod = _pod(fields)
+    offered = _field(fields, "NodeNames")
+    if offered is not None:
+        return FilterArgs(pod, _names(offered))
+    nodes = _field(fields, "Nodes")
+    if nodes is None:
+        return FilterArgs(pod, [])
+    items = _items(nodes)
+    return FilterArgs(pod, list(items), items)
+
+
+def decode_preemption(body: bytes) -> PreemptionArgs:
+    """Read a preempt body; raise WireError with one sentence."""
+    return PreemptionArgs(_pod(_fields(body)))
+
+
+def decode_binding(body: bytes) -> BindingArgs:
+    """Read a bind body; raise WireError with one sentence."""
+    fields = _fields(body)
+    return BindingArgs(
+        namespace=_text(fields, "PodNamespace"),
+        name=_text(fields, "PodName"),
+        uid=PodUID(_text(fields, "PodUID")),
+        node=NodeName(_text(fields, "Node")),
+    )
+
+
+def decode_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
+    """Read a pod; a request that can't be read becomes the pod's `problem`.
+
+    Raises WireError if it has no UID, name or namespace.
+    """
+    metadata = _object(pod, "metadata")
+    uid, name, namespace = (metadata.get(key) for key in ("uid", "name", "namespace"))
+    if not isinstance(uid, str) or not uid:
+        raise WireError("the pod has no metadata.uid; send the pod as the API server stores it")
+    if not isinstance(name, str) or not isinstance(namespace, str) or not name or not namespace:
+        raise WireError("the pod has no metadata.name or namespace; send the pod as stored")
+    spec = _object(pod, "spec")
+    request, preemptible, problem = _request(pod)
+    priority = spec.get("priority")
+    return Pod(
+        uid=PodUID(uid),
+        namespace=namespace,
+        name=name,
+        tenant=tenant_of(namespace),
+        request=request,
+        created=_seconds(metadata.get("creationTimestamp")),
+        priority=priority if isinstance(priority, int) else 0,
+        preemptible=preemptible,
+        foreign_gates=_foreign_gates(spec.get("schedulingGates")),
+        problem=problem,
+    )
+
+
+def uid_of(pod: PodJSON) -> PodUID:
+    """Return the pod's UID, "" if it has none."""
+    return PodUID(str(_object(pod, "metadata").get("uid") or ""))
+
+
+def encode_filter(result: FilterResult, items: Mapping[NodeName, Any] | None = None) -> bytes:
+    """Write ExtenderFilterResult; `items` as in FilterArgs."""
+    nodes = None if items is None else {"items": [items[name] for name in result.names]}
+    # What only a GPU decides can't be preempted for: kube-scheduler is told not to try.
+    return orjson.dumps(
+        {
+            "Nodes": nodes,
+            "NodeNames": result.names,
+            "FailedNodes": {},
+            "FailedAndUnresolvableNodes": result.failed,
+            "Error": "",
+        }
+    )
+
+
+def encode_filter_error(problem: str) -> bytes:
+    """Write ExtenderFilterResult with an error."""
+    return orjson.dumps(
+        {
+            "Nodes": None,
+            "NodeNames": None,
+            "FailedNodes": None,
+            "FailedAndUnresolvableNodes": None,
+            "Error": problem,
+        }
+    )
+
+
+def encode_scores(scores: Iterable[tuple[NodeName, int]]) -> bytes:
+    """Write HostPriorityList; scores are 0..10."""
+    return orjson.dumps([{"Host": name, "Score": score} for name, score in scores])
+
+
+def encode_no_candidates() -> bytes:
+    """Write ExtenderPreemptionResult without candidates; it has no Error."""
+    return b'{"NodeNameToMetaVictims":{}}'
+
+
+def encode_binding(problem: str) -> bytes:
+    """Write ExtenderBindingResult; "" means bound."""
+    return orjson.dumps({"Error": problem})
+
+
+def _fields(body: bytes) -> Mapping[str, Any]:
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise WireError("the body is not JSON; send what kube-scheduler sends") from None
+    if not isinstance(fields, dict):
+        raise WireError("the body is not a JSON object; send what kube-scheduler sends")
+    return fields
+
+
+def _field(fields: Mapping[str, Any], key: str) -> Any:
+    if key in fields:
+        return fields[key]
+    return next((value for other, value in fields.items() if other.lower() == key.lower()), None)
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    value = _field(fields, key)
+    if not isinstance(value, str) or not value:
+        raise WireError(f"the body has no {key}; send ExtenderBindingArgs")
+    return value
+
+
+def _pod(fields: Mapping[str, Any]) -> PodJSON:
+    pod = _field(fields, "Pod")
+    if not isinstance(pod, dict):
+        raise WireError("the body has no Pod; send what kube-scheduler sends")
+    return pod
+
+
+def _names(offered: object) -> list[NodeName]:
+    if not isinstance(offered, list) or not set(map(type, offered)) <= {str}:
+        raise WireError("NodeNames is not a list of names; send what kube-scheduler sends")
+    return offered
+
+
+def _items(nodes: object) -> dict[NodeName, Any]:
+    try:
+        return {NodeName(item["metadata"]["name"]): item for item in _field(nodes, "items") or ()}  # type: ignore[arg-type]
+    except (AttributeError, KeyError, TypeError):
+        raise WireError("Nodes is not a NodeList; set nodeCacheCapable: true") from None
+
+
+def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _request(pod: PodJSON) -> tuple[Request, bool, str]:
+    """Request, whether it may be preempted, and the problem with them or ""."""
+    try:
+        request, preemptible = parse_request(pod), parse_preemptible(pod)
+        notes = _object(_object(pod, "metadata"), "annotations")
+        room = assignment.MAX_BYTES - assignment.OURS_BYTES
+        if request.devices and assignment.size(notes) > room:
+            return Request(), True, f"its annotations must leave room; keep them below {room} bytes"
+    except InvalidRequest as problem:
+        return Request(), True, str(problem)
+    return request, preemptible, ""
+
+
+def _seconds(timestamp: object) -> float:
+    try:
+        moment = datetime.fromisoformat(str(timestamp))
+    except ValueError:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _foreign_gates(gates: object) -> tuple[str, ...]:
+    if not isinstance(gates, list):
+        return ()
+    found = [str(gate.get("name")) for gate in gates if isinstance(gate, dict)]
+    return tuple(name for name in found if name != names.GATE)

@@ -1,0 +1,126 @@
+"""HTTP servers in the event loop that is already running: started, and ended, by whoever needs one.
+
+Signals are left alone: they belong to the command, which may run several servers at once.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import uvicorn
+
+from scheduler.core.model.errors import InvalidInput
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server really listens; `port` is the one that was given for port 0."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its root, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:
+            # It would end the whole process from inside a task.
+            raise RuntimeError("the app could not start; its log says why") from None
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    keep_alive_seconds: int = 120,
+    grace_seconds: int = 5,
+) -> AsyncIterator[Address]:
+    """Serve an ASGI app while the block lasts; port 0 takes a free one.
+
+    At its end the server takes no new connection and gives requests `grace_seconds`. Raises
+    InvalidInput if it can't listen there.
+    """
+    listener = _listen(host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=keep_alive_seconds,
+            timeout_graceful_shutdown=grace_seconds,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {host}:{port}")
+    try:
+        await _first(server.listens, task)
+        yield Address(host, listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        try:
+            await task
+        finally:
+            listener.close()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to its end in a new event loop, uvloop's where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not there on Windows
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server((str(address[0]), port), family=family, backlog=2048)
+    except (OSError, OverflowError) as problem:
+        raise InvalidInput(
+            f"can't listen on {host}:{port} ({problem}); choose another address or port"
+        ) from None
+
+
+async def _first(listens: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Wait until the server listens, or raise what ended it before."""
+    waiter = asyncio.create_task(listens.wait())
+    try:
+        await asyncio.wait({waiter, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiter.cancel()
+    if task.done():
+        task.result()

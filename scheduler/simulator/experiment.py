@@ -1,0 +1,109 @@
+"""Many replays side by side: traces × policies × seeds, in as many processes as there are cores."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context
+
+from scheduler.simulator import measures
+from scheduler.simulator.placementfile import write_placements
+from scheduler.simulator.replay import replay, target_workload
+from scheduler.simulator.traces import Trace
+from scheduler.simulator.workload import build_workload
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One replay, and what is wanted of it beside the figures."""
+
+    trace: Trace
+    policy: str
+    seed: int
+    load: int
+    curve: bool = False
+    placements: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The outcome of one replay. `allocation`: percent of the GPUs by arrived load in percent.
+
+    `seconds` is the placing loop alone. `curve` and `placements` (CSV) are empty unless asked for.
+    """
+
+    trace: str
+    policy: str
+    seed: int
+    allocation: dict[int, float | None]
+    arrived_pods: int
+    placed_pods: int
+    seconds: float
+    curve: measures.Curve = ()
+    placements: str = ""
+
+    @property
+    def failed_pods(self) -> int:
+        """Pods that fitted nowhere when they arrived."""
+        return self.arrived_pods - self.placed_pods
+
+    @property
+    def placements_per_second(self) -> float:
+        """Pods placed in a second of the placing loop, which tries the failed ones too."""
+        return self.placed_pods / self.seconds if self.seconds else 0.0
+
+
+def loads_reported(load: int) -> list[int]:
+    """Return the loads that allocation is reported at: 100 where it is reached, and the last."""
+    return [100, load] if load > 100 else [load]
+
+
+def execute(task: Task) -> Run:
+    """Replay once and measure."""
+    workload = build_workload(task.trace, seed=task.seed, load=task.load)
+    mix = target_workload(workload)
+    done = replay(workload, task.policy, mix=mix)
+    course = measures.course(workload, done.places)
+    points: measures.Curve = ()
+    if task.curve:
+        points = measures.curve(course, measures.fragmentation(workload, done.places, mix=mix))
+    return Run(
+        trace=task.trace.name,
+        policy=task.policy,
+        seed=task.seed,
+        allocation={load: course.at(load) for load in loads_reported(task.load)},
+        arrived_pods=len(workload.events),
+        placed_pods=sum(place is not None for place in done.places),
+        seconds=done.seconds,
+        curve=points,
+        placements=write_placements(workload.events, done.places) if task.placements else "",
+    )
+
+
+def run_all(tasks: Sequence[Task], *, jobs: int) -> Iterator[tuple[int, Run]]:
+    """Execute every task; yield its number and its run as each is done.
+
+    What a run yields depends on its task alone, except for the seconds it took.
+    """
+    if min(jobs, len(tasks)) <= 1:
+        yield from ((number, execute(task)) for number, task in enumerate(tasks))
+        return
+    # Forking would copy the threads that draw the progress bar in a state nobody knows.
+    with ProcessPoolExecutor(
+        max_workers=min(jobs, len(tasks)),
+        mp_context=get_context("spawn"),
+        initializer=_leave_interrupts_to_the_parent,
+    ) as pool:
+        try:
+            numbers = {pool.submit(execute, task): number for number, task in enumerate(tasks)}
+            for future in as_completed(numbers):
+                yield numbers[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():
+                worker.terminate()
+            raise
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,184 @@
+"""Every metric, as one table: the objects and docs/reference/metrics.md are made from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "equipoise_"
+
+
+class Kind(StrEnum):
+    """What Prometheus calls the type of a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One metric. `unit` is "" for a pure number; `buckets` (upper bounds) only for histograms."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    unit: str
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+_TENANT = ("tenant",)
+_GPU = ("node", "device", "uuid", "model")
+
+
+def _gauge(name: str, labels: tuple[str, ...], unit: str, text: str) -> Spec:
+    return Spec(PREFIX + name, Kind.GAUGE, labels, unit, text)
+
+
+FAIR_SHARE = _gauge(
+    "tenant_fair_share_gpus", _TENANT, "gpus", "GPUs that the division gives the tenant now."
+)
+ALLOCATED = _gauge(
+    "tenant_allocated_gpus",
+    _TENANT,
+    "gpus",
+    "GPUs that the tenant's pods hold: bound pods, and reservations for pods on their way.",
+)
+GUARANTEE = _gauge(
+    "tenant_guarantee_gpus",
+    _TENANT,
+    "gpus",
+    "GPUs that the tenant is owed before anyone gets surplus.",
+)
+DEMAND = _gauge(
+    "tenant_demand_gpus",
+    _TENANT,
+    "gpus",
+    "GPUs that the tenant could use now: held, and asked for by waiting pods that count.",
+)
+LIMIT = _gauge(
+    "tenant_limit_gpus",
+    _TENANT,
+    "gpus",
+    "The most GPUs that the tenant may hold; no series for a tenant without a limit.",
+)
+LAG = _gauge(
+    "tenant_lag_gpu_seconds",
+    _TENANT,
+    "gpu_seconds",
+    "What the tenant is owed: its fair share of what was delivered less what it held, summed up "
+    "over time. Above 0 = served too little; siblings sum to 0 between resets.",
+)
+PENDING = _gauge("tenant_pending_pods", _TENANT, "pods", "Pods of the tenant that wait for GPUs.")
+TENANT = _gauge(
+    "tenant_info",
+    ("tenant", "parent", "leaf"),
+    "",
+    'Always 1; says where the tenant stands in the tree. parent is "" at the top, leaf is "true" '
+    'or "false".',
+)
+JAIN = _gauge(
+    "fairness_jain_index",
+    (),
+    "",
+    "Jain's index of allocated / fair share over leaf tenants that want something: 1 = all get "
+    "the same part of what they are due, 1/n = one of n has everything.",
+)
+GPU_ALLOCATED = _gauge(
+    "gpu_allocated_ratio",
+    _GPU,
+    "ratio",
+    "Part of the GPU that is promised to pods, bound or reserved; above 1 would be a bug.",
+)
+GPU_UTILIZATION = _gauge(
+    "gpu_utilization_ratio",
+    _GPU,
+    "ratio",
+    "Part of the time in which the GPU was measured to run a kernel; 0 where it can't be measured.",
+)
+GPU_MEMORY_USED = _gauge(
+    "gpu_memory_used_ratio",
+    _GPU,
+    "ratio",
+    "Part of the GPU's memory that was measured to be held by others than our pods (processes of "
+    "the node, leaks) and is kept out of placement. What our pods use of their promise is not in "
+    "it: promises are no measurements.",
+)
+FREE = _gauge(
+    "free_gpus", (), "gpus", "Capacity in GPUs that no pod holds, in parts of GPUs summed up."
+)
+FRAGMENTED = _gauge(
+    "fragmented_gpus",
+    (),
+    "gpus",
+    "Free capacity that can't serve what people ask for, as FGD defines it: expected over the mix "
+    "of requests.",
+)
+OVERSOLD = _gauge(
+    "oversold_gpus", (), "gpus", "Promised above capacity, in GPUs. Always 0; alert on more."
+)
+WAIT = Spec(
+    PREFIX + "tenant_wait_seconds",
+    Kind.HISTOGRAM,
+    _TENANT,
+    "seconds",
+    "How long pods waited from their creation until they were bound.",
+    (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400),
+)
+TURN = Spec(
+    PREFIX + "tenant_turn_seconds",
+    Kind.HISTOGRAM,
+    _TENANT,
+    "seconds",
+    "How long pods waited as the next of their tenant until they were bound: without the time "
+    "behind pods of their own tenant, which is not the scheduler's doing.",
+    WAIT.buckets,
+)
+DECISIONS = Spec(
+    PREFIX + "decisions_total",
+    Kind.COUNTER,
+    ("outcome", "reason"),
+    "",
+    "Decisions taken about pods, by outcome and by stable reason; an outcome that needs no reason "
+    'has "" there.',
+)
+REQUEST = Spec(
+    PREFIX + "extender_request_seconds",
+    Kind.HISTOGRAM,
+    ("verb",),
+    "seconds",
+    "Time that a call of kube-scheduler took inside the extender; verb is filter, prioritize, "
+    "preempt or bind.",
+    (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+CYCLE = Spec(
+    PREFIX + "cycle_seconds",
+    Kind.HISTOGRAM,
+    ("phase",),
+    "seconds",
+    "Time that a phase of a round of decisions took.",
+    (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+CATALOGUE: tuple[Spec, ...] = (
+    FAIR_SHARE,
+    ALLOCATED,
+    GUARANTEE,
+    DEMAND,
+    LIMIT,
+    LAG,
+    PENDING,
+    WAIT,
+    TURN,
+    TENANT,
+    JAIN,
+    FREE,
+    FRAGMENTED,
+    OVERSOLD,
+    GPU_ALLOCATED,
+    GPU_UTILIZATION,
+    GPU_MEMORY_USED,
+    DECISIONS,
+    REQUEST,
+    CYCLE,
+)
+"""All of them, in the order of the reference page."""

@@ -1,0 +1,66 @@
+"""Gauges, built afresh from one Standing: what is gone has no series, and all numbers agree."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from prometheus_client.core import GaugeMetricFamily
+
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.standing import DeviceStanding, Standing, TenantStanding
+from scheduler.telemetry import catalogue
+from scheduler.telemetry.catalogue import Spec
+
+Row = tuple[tuple[str, ...], float | Fraction]
+"""Label values in the order of the spec, and the value."""
+
+
+def gauges(standing: Standing) -> Iterator[GaugeMetricFamily]:
+    """Yield every gauge of the catalogue, filled from that one picture."""
+    yield from _tenants(standing.tenants)
+    yield from _cluster(standing)
+    yield from _devices(standing.devices)
+
+
+def _family(spec: Spec, rows: Iterable[Row]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(spec.name, spec.help, labels=spec.labels)
+    for labels, value in rows:
+        family.add_metric(labels, float(value))
+    return family
+
+
+def _tenants(tenants: tuple[TenantStanding, ...]) -> Iterator[GaugeMetricFamily]:
+    yield _family(catalogue.FAIR_SHARE, (((t.name,), t.fair_share) for t in tenants))
+    yield _family(catalogue.ALLOCATED, (((t.name,), t.allocated) for t in tenants))
+    yield _family(catalogue.GUARANTEE, (((t.name,), t.guarantee) for t in tenants))
+    yield _family(catalogue.DEMAND, (((t.name,), t.demand) for t in tenants))
+    yield _family(catalogue.LIMIT, (((t.name,), t.limit) for t in tenants if t.limit is not None))
+    yield _family(catalogue.LAG, (((t.name,), t.lag) for t in tenants))
+    yield _family(catalogue.PENDING, (((t.name,), t.pending_pods) for t in tenants))
+    yield _family(
+        catalogue.TENANT,
+        (((t.name, t.parent or "", "true" if t.leaf else "false"), 1) for t in tenants),
+    )
+
+
+def _cluster(standing: Standing) -> Iterator[GaugeMetricFamily]:
+    yield _family(catalogue.JAIN, [((), standing.jain)])
+    yield _family(catalogue.FREE, [((), standing.free_milli / MILLI)])
+    yield _family(catalogue.FRAGMENTED, [((), standing.fragmented_milli / MILLI)])
+    yield _family(catalogue.OVERSOLD, [((), standing.oversold_milli / MILLI)])
+
+
+def _devices(devices: tuple[DeviceStanding, ...]) -> Iterator[GaugeMetricFamily]:
+    labelled = [((d.node, str(d.index), d.uuid, d.model), d) for d in devices]
+    yield _family(
+        catalogue.GPU_ALLOCATED,
+        ((key, _part(sum(s.milli for s in d.slices), d.milli)) for key, d in labelled),
+    )
+    yield _family(catalogue.GPU_UTILIZATION, ((key, d.load / 1000) for key, d in labelled))
+    yield _family(
+        catalogue.GPU_MEMORY_USED,
+        ((key, _part(d.foreign_mib, d.memory_mib)) for key, d in labelled),
+    )
+
+
+def _part(amount: int, of: int) -> float:
+    return amount / of if of else 0.0

@@ -1,0 +1,93 @@
+"""Metrics of one process: counters and histograms that live, gauges made for each scrape."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.standing import Standing
+from scheduler.telemetry import catalogue
+from scheduler.telemetry.catalogue import Spec
+from scheduler.telemetry.gauges import gauges
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""Of what `Metrics.exposition` returns: Prometheus' text format, which every version reads."""
+
+
+class Metrics:
+    """Names are in `catalogue`. The registry is its own, so two of them in one process don't meet.
+
+    Observing is cheap and safe from every thread.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._wait = self._histogram(catalogue.WAIT)
+        self._turn = self._histogram(catalogue.TURN)
+        self._request = self._histogram(catalogue.REQUEST)
+        self._cycle = self._histogram(catalogue.CYCLE)
+        self._decisions = Counter(
+            catalogue.DECISIONS.name,
+            catalogue.DECISIONS.help,
+            catalogue.DECISIONS.labels,
+            registry=self._registry,
+        )
+        self._waited: set[TenantName] = set()
+
+    def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
+        """A pod was bound `seconds` after it was made, `turn` after it was its tenant's next."""
+        self._waited.add(tenant)
+        self._wait.labels(tenant).observe(max(0.0, seconds))
+        self._turn.labels(tenant).observe(max(0.0, turn))
+
+    def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
+        """`by` decisions were taken. `reason` is a stable word: never a text with numbers."""
+        self._decisions.labels(outcome, reason).inc(by)
+
+    def observe_request(self, verb: str, seconds: float) -> None:
+        """A call of kube-scheduler was answered in so many seconds."""
+        self._request.labels(verb).observe(max(0.0, seconds))
+
+    def observe_cycle(self, phase: str, seconds: float) -> None:
+        """A phase of a round took so many seconds."""
+        self._cycle.labels(phase).observe(max(0.0, seconds))
+
+    def exposition(self, standing: Standing) -> bytes:
+        """Return all metrics as text; gauges from `standing`, which also says which tenants exist.
+
+        Takes tens of milliseconds for thousands of GPUs, and may be called from another thread.
+        """
+        self._forget(self._waited - {tenant.name for tenant in standing.tenants})
+        return generate_latest(_Scrape(standing, self._registry))
+
+    def _forget(self, gone: set[TenantName]) -> None:
+        for tenant in gone:
+            self._wait.remove(tenant)
+            self._turn.remove(tenant)
+            self._waited.discard(tenant)
+
+    def _histogram(self, spec: Spec) -> Histogram:
+        return Histogram(
+            spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=self._registry
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scrape(Collector):
+    standing: Standing
+    live: CollectorRegistry
+
+    def collect(self) -> Iterator[Metric]:
+        return chain(gauges(self.standing), map(_without_created, self.live.collect()))
+
+
+def _without_created(metric: Metric) -> Metric:
+    # The library adds the time at which each series began, and can be told not to only globally.
+    kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    kept.samples = [s for s in metric.samples if not s.name.endswith("_created")]
+    return kept

@@ -1,0 +1,168 @@
+"""Small builders for nodes, devices, requests, pods and tenants, and random ones of each.
+
+Names come first, amounts by keyword; what a test doesn't care about has a plain default.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
+from scheduler.core.model.nodes import Device, Node
+from scheduler.core.model.placements import Placement, Slot
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request, Spreading
+from scheduler.core.model.tenants import Tenant
+
+MEMORY_OF = {"T4": 16_000, "A10": 24_001, "A100": 81_920, "mig-1g": 10_000}
+"""MiB; one of them odd, so that a fraction of it has a remainder."""
+
+MIG_MILLI = 142
+
+
+def device(uuid: str, model: str = "T4", **changes: Any) -> Device:
+    plain = Device(DeviceUUID(uuid), model, MEMORY_OF.get(model, 16_000))
+    if model.startswith("mig"):
+        plain = replace(plain, milli=MIG_MILLI, mig=True)
+    return replace(plain, **changes)
+
+
+def node(
+    name: str, devices: int | Iterable[Device] = 2, *, model: str = "T4", **changes: Any
+) -> Node:
+    """Return a node with so many like devices, named "node/index", or with the given ones."""
+    if isinstance(devices, int):
+        devices = [device(f"{name}/{index}", model) for index in range(devices)]
+    return replace(Node(NodeName(name), tuple(devices), 64_000, 256_000), **changes)
+
+
+def share(milli: int, devices: int = 1, **changes: Any) -> Request:
+    return replace(Request(devices, milli), **changes)
+
+
+def whole(devices: int = 1, **changes: Any) -> Request:
+    return replace(Request(devices, 1000), **changes)
+
+
+def by_memory(memory_mib: int, devices: int = 1, **changes: Any) -> Request:
+    return replace(Request(devices, 0, memory_mib), **changes)
+
+
+def cpu_only(cpu_milli: int = 1000) -> Request:
+    return Request(cpu_milli=cpu_milli)
+
+
+def pod(name: str, request: Request | int = 500, tenant: str = "a", **changes: Any) -> Pod:
+    """Return a pod whose UID is its name; a plain number asks for that share of one GPU."""
+    asked = share(request) if isinstance(request, int) else request
+    return replace(Pod(PodUID(name), "lab", name, TenantName(tenant), asked), **changes)
+
+
+def tenant(name: str, parent: str | None = None, **amounts: Any) -> Tenant:
+    """Return a tenant; amounts in GPUs as whole numbers, fractions or texts such as "1/2"."""
+    exact: dict[str, Any] = {
+        key: Fraction(amounts.pop(key))
+        for key in ("guarantee", "weight", "limit")
+        if amounts.get(key) is not None
+    }
+    above = None if parent is None else TenantName(parent)
+    return Tenant(TenantName(name), above, **exact, **amounts)
+
+
+def place(name: str, *slots: tuple[int, int, int], uuids: str | None = None) -> Placement:
+    """Return a placement from (index, milli, MiB) of devices that are named as `node` does."""
+    return Placement(
+        NodeName(name),
+        tuple(Slot(i, DeviceUUID(f"{uuids or name}/{i}"), milli, mib) for i, milli, mib in slots),
+    )
+
+
+def described(columns: Columns) -> dict[str, dict[str, Any]]:
+    """Return every number of the columns by node and device, whatever rows they stand in."""
+    rows = {}
+    for name, row in columns.row.items():
+        devices = len(columns.uuids[row])
+        rows[str(name)] = {
+            "cpu": int(columns.free_cpu[row]),
+            "ram": int(columns.free_ram[row]),
+            "hosted": columns.hosted[row].tolist(),
+            "uuids": columns.uuids[row],
+            "models": [columns.models[at] for at in columns.model[row, :devices]],
+            **{
+                key: getattr(columns, key)[row, :devices].tolist()
+                for key in ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "shut")
+            },
+        }
+        assert not np.any(columns.cap[row, devices:])
+        assert np.all(columns.room[row, devices:] == -1)
+    return rows
+
+
+# ------------------------------------------------------------------------------- random ones
+
+MODELS = st.sampled_from(["T4", "T4", "A10", "A100", "mig-1g"])
+
+
+def devices(uuid: str) -> st.SearchStrategy[Device]:
+    """Return devices of that UUID: sometimes ill, with strangers on them, or busy."""
+    return st.builds(
+        device,
+        st.just(uuid),
+        MODELS,
+        healthy=st.sampled_from([True, True, True, False]),
+        foreign_mib=st.sampled_from([0, 0, 0, 4_000, 16_000]),
+        load=st.sampled_from([0, 0, 300, 1000]),
+    )
+
+
+@st.composite
+def nodes(draw: st.DrawFn, name: str, *, most: int = 4) -> Node:
+    """Return a node of that name; models differ from device to device."""
+    count = draw(st.integers(0, most))
+    return node(
+        name,
+        [draw(devices(f"{name}/{index}")) for index in range(count)],
+        cpu_milli=draw(st.sampled_from([4_000, 64_000])),
+        ram_mib=draw(st.sampled_from([8_000, 256_000])),
+        open=draw(st.sampled_from([True, True, True, False])),
+    )
+
+
+@st.composite
+def clusters(draw: st.DrawFn, *, most: int = 5) -> list[Node]:
+    count = draw(st.integers(1, most))
+    return [draw(nodes(f"n{number}")) for number in range(count)]
+
+
+def requests() -> st.SearchStrategy[Request]:
+    """Return requests of every kind, from a few sizes so that they collide."""
+    few = st.integers(1, 3)
+    beside = {
+        "cpu_milli": st.sampled_from([0, 1_000, 4_000]),
+        "ram_mib": st.sampled_from([0, 1_000, 8_000]),
+        "models": st.sampled_from([(), (), (), ("T4",), ("A10", "A100"), ("mig-1g",)]),
+        "spreading": st.sampled_from([Spreading.PACK, Spreading.PACK, Spreading.SPREAD]),
+    }
+    return st.one_of(
+        st.builds(share, st.sampled_from([1, 100, 250, 333, 500, 750]), few, **beside),
+        st.builds(whole, few, **beside),
+        st.builds(by_memory, st.sampled_from([1, 4_000, 8_000, 24_001]), few, **beside),
+        st.builds(cpu_only, st.sampled_from([0, 1_000, 4_000])),
+    )
+
+
+def pods(names: st.SearchStrategy[str], tenants: Iterable[str] = "abc") -> st.SearchStrategy[Pod]:
+    return st.builds(
+        pod,
+        names,
+        requests(),
+        st.sampled_from(list(tenants)),
+        created=st.integers(0, 3).map(float),
+        priority=st.integers(0, 2),
+        preemptible=st.booleans(),
+    )

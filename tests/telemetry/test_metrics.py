@@ -1,0 +1,205 @@
+"""What Prometheus reads: names, units, one value a series, nothing left of what is gone."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.standing import Standing
+from scheduler.telemetry.catalogue import CATALOGUE, Kind, Spec
+from scheduler.telemetry.metrics import Metrics
+from scheduler.telemetry.reference import page
+from tests.support.standings import Story, device, piece, tenant
+
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
+VISION = TenantName("vision")
+BASE_UNITS = {"gpus", "gpu_seconds", "seconds", "ratio", "pods"}
+
+
+def _used() -> Metrics:
+    metrics = Metrics()
+    metrics.observe_wait(VISION, 7.0, turn=7.0)
+    metrics.count_decision("hold", "NoRoom")
+    metrics.observe_request("filter", 0.003)
+    metrics.observe_cycle("allocate", 0.02)
+    return metrics
+
+
+def _families(text: bytes) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(text.decode())}
+
+
+def _value(text: bytes, name: str, **labels: str) -> float:
+    found = [
+        sample.value
+        for family in _families(text).values()
+        for sample in family.samples
+        if sample.name == name and sample.labels == labels
+    ]
+    (value,) = found
+    return value
+
+
+def _has(text: bytes, word: str) -> bool:
+    return word in text.decode()
+
+
+def test_everything_that_is_served_is_in_the_catalogue_and_the_other_way_round() -> None:
+    served = _families(_used().exposition(Story().at(60.0)))
+    catalogued = {spec.name.removesuffix("_total"): spec for spec in CATALOGUE}
+    assert served.keys() == catalogued.keys()
+    for name, family in served.items():
+        assert family.type == catalogued[name].kind
+        assert family.documentation == catalogued[name].help
+        assert family.samples, f"{name} has no series, so its labels are not tested"
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(catalogued[name].labels)
+
+
+def test_samples_carry_no_name_that_is_not_documented() -> None:
+    text = _used().exposition(Story().at(60.0))
+    names = set(re.findall(r"^([a-z_]+)", text.decode(), re.MULTILINE))
+    allowed = {spec.name + suffix for spec in CATALOGUE for suffix in _suffixes(spec)}
+    assert names <= allowed
+
+
+def _suffixes(spec: Spec) -> tuple[str, ...]:
+    return ("_bucket", "_sum", "_count") if spec.kind is Kind.HISTOGRAM else ("",)
+
+
+@pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.name)
+def test_names_follow_the_rules_of_prometheus(spec: Spec) -> None:
+    assert re.fullmatch(r"equipoise_[a-z]+(_[a-z]+)*", spec.name)
+    assert spec.name.endswith("_total") == (spec.kind is Kind.COUNTER)
+    assert bool(spec.buckets) == (spec.kind is Kind.HISTOGRAM)
+    assert list(spec.buckets) == sorted(set(spec.buckets))
+    assert spec.help.endswith((".", '".'))
+    assert str(spec.kind) not in spec.name.split("_"), "the name must not repeat the type"
+    assert not re.search(r"milli|_ms\b|minutes|percent|mib|[A-Z]", spec.name), "no base unit"
+    if spec.unit:
+        assert spec.unit in BASE_UNITS
+        assert spec.unit in spec.name.split("_", 1)[1]
+    for label in spec.labels:
+        assert re.fullmatch(r"[a-z]+", label)
+        assert label not in {"le", "quantile", "job", "instance"}
+
+
+def test_each_series_has_one_value() -> None:
+    text = _used().exposition(Story().at(60.0)).decode()
+    series = Counter(
+        line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")
+    )
+    assert [name for name, count in series.items() if count > 1] == []
+
+
+def test_a_tenant_that_is_gone_leaves_no_series_behind() -> None:
+    metrics = _used()
+    both = Standing(at=0.0, tenants=(tenant("vision"), tenant("speech")))
+    assert _has(metrics.exposition(both), '"vision"')
+    after = metrics.exposition(replace(both, tenants=both.tenants[1:]))
+    assert not _has(after, '"vision"')
+    assert _has(after, '"speech"')
+
+
+def test_a_tenant_that_comes_back_starts_its_waits_anew() -> None:
+    metrics = _used()
+    present = Standing(at=0.0, tenants=(tenant("vision"),))
+    metrics.exposition(Standing(at=0.0))
+    metrics.observe_wait(VISION, 3.0, turn=3.0)
+    text = metrics.exposition(present)
+    assert _value(text, "equipoise_tenant_wait_seconds_count", tenant="vision") == 1
+
+
+def test_a_gpu_that_is_gone_leaves_no_series_behind() -> None:
+    metrics = Metrics()
+    two = Standing(at=0.0, devices=(device("GPU-a"), device("GPU-b", index=1)))
+    assert _has(metrics.exposition(two), "GPU-a")
+    assert not _has(metrics.exposition(replace(two, devices=two.devices[1:])), "GPU-a")
+
+
+def test_only_a_tenant_with_a_limit_has_a_series_for_it() -> None:
+    standing = Standing(
+        at=0.0, tenants=(tenant("vision", limit=Fraction(5, 2)), tenant("speech", limit=None))
+    )
+    limits = _families(Metrics().exposition(standing))["equipoise_tenant_limit_gpus"].samples
+    assert [(sample.labels["tenant"], sample.value) for sample in limits] == [("vision", 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("allocated_ratio", 0.75),
+        ("utilization_ratio", 0.421),
+        ("memory_used_ratio", 0.25),
+    ],
+)
+def test_ratios_of_a_gpu_are_parts_of_that_gpu(name: str, want: float) -> None:
+    card = device(
+        "GPU-a",
+        milli=400,
+        load=421,
+        foreign_mib=20480,
+        slices=(piece(milli=200), piece(milli=100, bound=False)),
+    )
+    text = Metrics().exposition(Standing(at=0.0, devices=(card,)))
+    labels = {"node": "gpu-1", "device": "0", "uuid": "GPU-a", "model": "A100-SXM4-80GB"}
+    assert _value(text, f"equipoise_gpu_{name}", **labels) == want
+
+
+def test_gauges_of_the_cluster_are_in_gpus() -> None:
+    standing = Standing(
+        at=0.0, jain=0.5, free_milli=1250, fragmented_milli=250, oversold_milli=1000
+    )
+    text = Metrics().exposition(standing)
+    assert _value(text, "equipoise_fairness_jain_index") == 0.5
+    assert _value(text, "equipoise_free_gpus") == 1.25
+    assert _value(text, "equipoise_fragmented_gpus") == 0.25
+    assert _value(text, "equipoise_oversold_gpus") == 1
+
+
+def test_where_a_tenant_stands_in_the_tree_is_told_in_labels() -> None:
+    standing = Standing(
+        at=0.0, tenants=(tenant("lab", leaf=False), tenant("vision", parent=TenantName("lab")))
+    )
+    text = Metrics().exposition(standing)
+    assert _value(text, "equipoise_tenant_info", tenant="lab", parent="", leaf="false") == 1
+    assert _value(text, "equipoise_tenant_info", tenant="vision", parent="lab", leaf="true") == 1
+
+
+def test_counters_and_histograms_go_on_from_scrape_to_scrape() -> None:
+    metrics, standing = _used(), Standing(at=0.0, tenants=(tenant("vision"),))
+    metrics.exposition(standing)
+    metrics.count_decision("hold", "NoRoom", by=4)
+    metrics.observe_request("filter", 0.02)
+    text = metrics.exposition(standing)
+    assert _value(text, "equipoise_decisions_total", outcome="hold", reason="NoRoom") == 5
+    assert _value(text, "equipoise_extender_request_seconds_count", verb="filter") == 2
+    assert _value(text, "equipoise_tenant_wait_seconds_sum", tenant="vision") == 7
+
+
+def test_two_sets_of_metrics_in_one_process_do_not_meet() -> None:
+    _used()
+    assert not _has(Metrics().exposition(Standing(at=0.0)), "NoRoom")
+
+
+def test_a_name_made_to_break_the_format_is_escaped() -> None:
+    name = 'a"} 1\nequipoise_oversold_gpus 99 \\'
+    text = Metrics().exposition(Standing(at=0.0, tenants=(tenant(name),)))
+    assert _value(text, "equipoise_oversold_gpus") == 0
+    assert _value(text, "equipoise_tenant_pending_pods", tenant=name) == 2
+
+
+def test_the_reference_page_is_what_the_code_says() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_reference_page_names_every_metric_and_asks_only_for_those_that_exist() -> None:
+    names = {spec.name for spec in CATALOGUE}
+    asked = set(re.findall(r"equipoise_[a-z_]+", page()))
+    assert {name.removesuffix("_bucket") for name in asked} == names
