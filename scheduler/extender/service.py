@@ -12,6 +12,7 @@ from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement
+from scheduler.core.model.podreader import TenantOf
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import SENTENCES, Reason, Verdict
 from scheduler.extender import wire
@@ -19,7 +20,7 @@ from scheduler.extender.binder import Binder
 from scheduler.extender.bindings import Bindings
 from scheduler.extender.plain import PlainPods
 from scheduler.extender.reservations import Reservations
-from scheduler.extender.wire import BindingArgs, FilterArgs, FilterResult, PreemptionArgs, TenantOf
+from scheduler.extender.wire import BindingArgs, FilterArgs, FilterResult, PreemptionArgs
 
 Planner = Callable[[Pod, Sequence[NodeName]], Placement | Verdict]
 """Looks for the best place of a pod among nodes that the ledger knows, and checks limits.

@@ -4,24 +4,16 @@ The Go structs (k8s.io/kube-scheduler/extender/v1/types.go) carry no JSON tags: 
 null stands for everything unset, and Go reads top-level keys without regard to case.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from scheduler.core.model import assignment, names
-from scheduler.core.model.errors import InvalidInput, InvalidRequest
-from scheduler.core.model.ids import NodeName, PodUID, TenantName
+from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.podreader import PodJSON, TenantOf, mapping, read_pod
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.requests import Request, parse_preemptible, parse_request
-
-TenantOf = Callable[[str], TenantName]
-"""Which tenant a namespace belongs to."""
-
-PodJSON = Mapping[str, Any]
-"""A Kubernetes pod as its JSON says it."""
 
 
 class WireError(InvalidInput):
@@ -102,36 +94,16 @@ def decode_binding(body: bytes) -> BindingArgs:
 
 
 def decode_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
-    """Read a pod; a request that can't be read becomes the pod's `problem`.
-
-    Raises WireError if it has no UID, name or namespace.
-    """
-    metadata = _object(pod, "metadata")
-    uid, name, namespace = (metadata.get(key) for key in ("uid", "name", "namespace"))
-    if not isinstance(uid, str) or not uid:
-        raise WireError("the pod has no metadata.uid; send the pod as the API server stores it")
-    if not isinstance(name, str) or not isinstance(namespace, str) or not name or not namespace:
-        raise WireError("the pod has no metadata.name or namespace; send the pod as stored")
-    spec = _object(pod, "spec")
-    request, preemptible, problem = _request(pod)
-    priority = spec.get("priority")
-    return Pod(
-        uid=PodUID(uid),
-        namespace=namespace,
-        name=name,
-        tenant=tenant_of(namespace),
-        request=request,
-        created=_seconds(metadata.get("creationTimestamp")),
-        priority=priority if isinstance(priority, int) else 0,
-        preemptible=preemptible,
-        foreign_gates=_foreign_gates(spec.get("schedulingGates")),
-        problem=problem,
-    )
+    """Read a pod; raise WireError if it has no UID, name or namespace."""
+    try:
+        return read_pod(pod, tenant_of)
+    except InvalidInput as problem:
+        raise WireError(str(problem)) from None
 
 
 def uid_of(pod: PodJSON) -> PodUID:
     """Return the pod's UID, "" if it has none."""
-    return PodUID(str(_object(pod, "metadata").get("uid") or ""))
+    return PodUID(str(mapping(pod, "metadata").get("uid") or ""))
 
 
 def encode_filter(result: FilterResult, items: Mapping[NodeName, Any] | None = None) -> bytes:
@@ -218,36 +190,3 @@ def _items(nodes: object) -> dict[NodeName, Any]:
         return {NodeName(item["metadata"]["name"]): item for item in _field(nodes, "items") or ()}  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError):
         raise WireError("Nodes is not a NodeList; set nodeCacheCapable: true") from None
-
-
-def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = parent.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _request(pod: PodJSON) -> tuple[Request, bool, str]:
-    """Request, whether it may be preempted, and the problem with them or ""."""
-    try:
-        request, preemptible = parse_request(pod), parse_preemptible(pod)
-        notes = _object(_object(pod, "metadata"), "annotations")
-        room = assignment.MAX_BYTES - assignment.OURS_BYTES
-        if request.devices and assignment.size(notes) > room:
-            return Request(), True, f"its annotations must leave room; keep them below {room} bytes"
-    except InvalidRequest as problem:
-        return Request(), True, str(problem)
-    return request, preemptible, ""
-
-
-def _seconds(timestamp: object) -> float:
-    try:
-        moment = datetime.fromisoformat(str(timestamp))
-    except ValueError:
-        return 0.0
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _foreign_gates(gates: object) -> tuple[str, ...]:
-    if not isinstance(gates, list):
-        return ()
-    found = [str(gate.get("name")) for gate in gates if isinstance(gate, dict)]
-    return tuple(name for name in found if name != names.GATE)

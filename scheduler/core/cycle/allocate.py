@@ -43,8 +43,7 @@ def allocate(this: Round) -> None:
     while (leaf := work.turns.next(heads)) is not None:
         _give_turn(work, leaf)
         queue = this.queues[leaf]
-        # A request that fits nowhere takes nothing from anybody, so it needs no turn of its own:
-        # a long row of them must not hide what would fit behind them.
+        # A request that fits nowhere takes nothing from anybody, so it needs no turn of its own.
         while queue and queue[0].request in work.full:
             _give_turn(work, leaf)
         if queue and work.misses[leaf] < this.profile.lookahead:

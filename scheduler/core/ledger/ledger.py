@@ -223,7 +223,7 @@ class Ledger:
         name = holding.placement.node
         node = self._nodes.get(name)
         located = None if node is None else _located(node, holding.placement)
-        if located is None or name in self._strange:
+        if located is None:
             self._refold(name)
         else:
             change(self.columns.row[name], located, holding.pod.request)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scheduler.core.model import names
+from scheduler.core.model import assignment, names
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pods import Pod
@@ -69,8 +69,14 @@ def mapping(entry: PodJSON, key: str) -> PodJSON:
 
 
 def _request(pod: PodJSON) -> tuple[Request, bool, str]:
+    """Request, whether it may be preempted, and the problem with them or ""."""
     try:
-        return parse_request(pod), parse_preemptible(pod), ""
+        request, preemptible = parse_request(pod), parse_preemptible(pod)
+        notes = mapping(mapping(pod, "metadata"), "annotations")
+        room = assignment.MAX_BYTES - assignment.OURS_BYTES
+        if request.devices and assignment.size(notes) > room:
+            return Request(), True, f"its annotations must leave room; keep them below {room} bytes"
+        return request, preemptible, ""
     except InvalidRequest as problem:
         return Request(), True, str(problem)
     except (AttributeError, TypeError, ValueError):

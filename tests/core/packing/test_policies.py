@@ -132,6 +132,16 @@ def test_fgd_keeps_whole_cards_whole() -> None:
     assert best == place("small", (0, 500, 8_000))
 
 
+def test_fgd_keeps_pairs_of_cards_together() -> None:
+    # All ask for 2 whole cards. Of pair 2000 are usable; a share of 0.5 leaves 500 + 1000, of which
+    # none is: ΔF = 500 + 0 − 2000 = −1500: 100·σ(−1.5) = 18. Of single nothing was usable before:
+    # ΔF = 500: 100·σ(0.5) = 62. Of three 3000 were, and 2000 are left:
+    # ΔF = 500 + 2000 − 3000 = −500: 100·σ(−0.5) = 37.
+    mix = Mix([(whole(2), 1)])
+    columns = columns_of([node("pair", 2), node("single", 1), node("three", 3)], [])
+    assert scores("fgd", columns, share(500), mix) == [18, 62, 37]
+
+
 def test_fgd_without_a_mix_takes_the_first_that_fits() -> None:
     assert scores("fgd", columns_of([LARGE, SMALL], HALF), share(500)) == [0, 0]
     assert place_on("fgd", columns_of([LARGE, SMALL], HALF), share(500)) == place(
