@@ -4,6 +4,7 @@ Nothing is stubbed but Kubernetes itself: the extender, the controller and the p
 ones, and every pod goes through filter and bind over HTTP.
 """
 
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -59,6 +60,8 @@ def _run(options: Options, *, fast: bool, quiet: bool) -> Report:
         if fast:
             clock = virtualtime.LoopClock()
             return virtualtime.run(run(options, clock, show=screen.show, listening=screen.page))
+        # What was imported stays: the collector needn't look at it in the middle of a call.
+        gc.freeze()
         work = run(options, SystemClock(), show=screen.show, listening=screen.page)
         return http.run(with_limit(work, options.seconds + 30))
 

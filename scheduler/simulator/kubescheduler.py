@@ -133,7 +133,9 @@ class KubeScheduler:
         offered = [
             machine.name
             for machine in self._machines.values()
-            if machine.free_cpu >= cpu and machine.free_ram >= ram and (not pinned or machine.name in pinned)
+            if machine.free_cpu >= cpu
+            and machine.free_ram >= ram
+            and (not pinned or machine.name in pinned)
         ]
         if not offered:
             self._park(uid)

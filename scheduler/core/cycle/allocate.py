@@ -104,6 +104,11 @@ def _hold_the_rest(work: _Allocation) -> None:
     before = Packer(this.snapshot.columns, this.profile.policy, mix=this.profile.mix)
     explainer = Explainer(before, work.trial.columns)
     for leaf, queue in this.queues.items():
-        for pod in (*work.tried.get(leaf, ()), *queue):
-            verdict = explainer.why(pod, due=this.shares[leaf], holds=work.turns.held[leaf])
-            this.holds.append(Hold(pod, verdict))
+        left = [*work.tried.get(leaf, ()), *queue]
+        verdicts = explainer.why(
+            leaf,
+            {pod.request for pod in left},
+            due=this.shares[leaf],
+            holds=work.turns.held[leaf],
+        )
+        this.holds.extend(Hold(pod, verdicts[pod.request]) for pod in left)

@@ -27,9 +27,10 @@ class Capacity:
 
         A request by memory counts as its part of the smallest card that it may use.
         """
-        if request not in self._counts:
-            self._counts[request] = self._count(request)
-        return self._counts[request]
+        try:
+            return self._counts[request]
+        except KeyError:
+            return self._counts.setdefault(request, self._count(request))
 
     def missing(self, request: Request) -> str:
         """Say what to change about a request that no empty node could hold."""

@@ -1,12 +1,13 @@
 """Why a pod that could run some time doesn't run now."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI, format_gpus
-from scheduler.core.model.pods import Pod
+from scheduler.core.model.ids import TenantName
 from scheduler.core.model.requests import Request
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.fit import candidates
@@ -23,26 +24,35 @@ class Explainer:
     def __init__(self, before: Packer, after: Columns) -> None:
         self._before = before
         self._after = after
-        self._fitted: dict[Request, bool] = {}
-        self._lacking: dict[Request, str] = {}
+        self._fits: dict[Request, bool] = {}
+        self._lacking: dict[Request, Verdict] = {}
         room = np.maximum(after.room, 0)
         self._free = format_gpus(int(room.sum()))
         self._most = format_gpus(int(room.max(initial=0)))
 
-    def why(self, pod: Pod, *, due: Fraction, holds: int) -> Verdict:
-        """Return the verdict. `due` is the tenant's share (GPUs), `holds` milli-GPU it has."""
-        if pod.request not in self._fitted:
-            self._fitted[pod.request] = self._before.fits(pod.request)
-        if self._fitted[pod.request]:
-            has, owed = format_gpus(holds), format_gpus(due * MILLI)
-            return Verdict(
-                Reason.WAITS_FOR_TURN,
-                f"{pod.tenant} has {has} of its due {owed} GPUs; "
-                "wait, or raise its guarantee or weight",
-            )
-        if pod.request not in self._lacking:
-            self._lacking[pod.request] = self._lacks(pod.request)
-        return Verdict(Reason.NO_ROOM, self._lacking[pod.request])
+    def why(
+        self, leaf: TenantName, requests: Iterable[Request], *, due: Fraction, holds: int
+    ) -> dict[Request, Verdict]:
+        """Return verdicts on requests of one tenant: `due` GPUs are its share, it `holds` milli."""
+        has, owed = format_gpus(holds), format_gpus(due * MILLI)
+        turn = Verdict(
+            Reason.WAITS_FOR_TURN,
+            f"{leaf} has {has} of its due {owed} GPUs; wait, or raise its guarantee or weight",
+        )
+        return {
+            request: turn if self._fitted(request) else self._no_room(request)
+            for request in requests
+        }
+
+    def _fitted(self, request: Request) -> bool:
+        if request not in self._fits:
+            self._fits[request] = self._before.fits(request)
+        return self._fits[request]
+
+    def _no_room(self, request: Request) -> Verdict:
+        if request not in self._lacking:
+            self._lacking[request] = Verdict(Reason.NO_ROOM, self._lacks(request))
+        return self._lacking[request]
 
     def _lacks(self, request: Request) -> str:
         seen = candidates(self._after, slice(None), request)

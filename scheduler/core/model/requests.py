@@ -5,7 +5,7 @@ about a pod are how a GPU gets sold twice.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -52,6 +52,15 @@ class Request:
     ram_mib: int = 0
     models: tuple[str, ...] = ()
     spreading: Spreading = Spreading.PACK
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        parts = (self.devices, self.milli, self.memory_mib, self.cpu_milli, self.ram_mib)
+        object.__setattr__(self, "_hash", hash((parts, self.models, self.spreading)))
+
+    def __hash__(self) -> int:
+        # Every score and count is looked up by request, thousands of times in a round.
+        return self._hash
 
     @property
     def whole(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.core.ledger.columns import Columns, Ints, Rows
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.requests import Request, Spreading
@@ -23,6 +24,7 @@ SHAPES_KEPT = 512
 _NO = np.iinfo(np.int64).min
 _RANKS = 2**24
 _LOADS = 16
+_ROOMS = 2**11
 
 
 @dataclass(slots=True)
@@ -37,8 +39,8 @@ class Packer:
     """Finds places on `columns`, which others change; books nothing itself.
 
     `mix` is what people ask for (policy "fgd" only); `rank` [N] orders nodes of equal score,
-    smaller first, by default the order in which they came. Of equal places the less loaded card
-    wins. Raises InvalidInput for an unknown policy.
+    smaller first, by default the order in which they came: nodes are filled in one fixed order. Of
+    places that are alike the less loaded card wins. Raises InvalidInput for an unknown policy.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Packer:
         if keys[best] == _NO:
             return None
         row = best if among is None else int(among[best])
+        if self._columns.load_matters and request.devices:
+            row = self._calmest(request, row, keys, among)
         return Placement(self._columns.names[row], self._slots(request, row, seed))
 
     def fits(self, request: Request) -> bool:
@@ -115,20 +119,35 @@ class Packer:
         self._rank = rank
 
     def _score(self, request: Request, rows: Rows) -> Ints:
-        """Sort keys of rows [K]: score, then the less loaded card, then rank."""
+        """Sort keys of rows [K]: score, then rank."""
         columns, policy = self._columns, self._policy_of(request)
         seen = candidates(columns, rows, request)
         score = policy.score(columns, seen, self._mix)
-        if columns.load_matters and request.devices:
-            load = columns.load[rows]
-            if score.ndim == 1:
-                # The card that it would get first decides for the node.
-                order = np.where(seen.devices, policy.devices(seen) * _LOADS + load, -(_NO + 1))
-                load = np.take_along_axis(load, order.argmin(axis=1)[:, None], axis=1)[:, 0]
-            score = score * _LOADS + (_LOADS - 1 - load)
         if score.ndim == 2:
             score = np.where(seen.devices, score, -1).max(axis=1)
         return np.where(seen.nodes, score * _RANKS - self._rank[rows], _NO)
+
+    def _calmest(self, request: Request, row: int, keys: Ints, among: Ints | None) -> int:
+        """Of nodes as good as `row` and in the very same state, the one with the calmest card.
+
+        Only those: load must not break the order in which nodes are filled.
+        """
+        columns = self._columns
+        rows = np.arange(len(keys)) if among is None else among
+        scores = np.where(keys == _NO, _NO, keys + self._rank[rows])
+        rows = rows[scores == scores[rows == row][0]]
+        for state in (columns.free_cpu, columns.free_ram):
+            rows = rows[state[rows] == state[row]]
+        for state in (columns.room, columns.room_mib, columns.model):
+            rows = rows[(state[rows] == state[row]).all(axis=1)]
+        if len(rows) == 1:
+            return row
+        seen = candidates(columns, rows, request)
+        first = np.where(seen.devices, self._preference(seen), -(_NO + 1))
+        load = np.where(first == first.min(axis=1, keepdims=True), columns.load[rows], MILLI)
+        calm = load.min(axis=1)
+        calmest = rows[calm == calm.min()]
+        return int(calmest[self._rank[calmest].argmin()])
 
     def _slots(self, request: Request, row: int, seed: int) -> tuple[Slot, ...]:
         if not request.devices:
@@ -136,9 +155,12 @@ class Packer:
         columns = self._columns
         one = np.array([row], dtype=np.int64)
         seen = candidates(columns, one, request)
-        order = self._order(seen, one, seed)
-        fits = np.flatnonzero(seen.devices[0]).tolist()
-        chosen = sorted(fits, key=lambda index: order[index])[: request.devices]
+        if self._policy_of(request).by_chance and not request.whole:
+            order = _scramble(columns.width, seed + 1)
+        else:
+            order = self._preference(seen)[0] * _LOADS + columns.load[row]
+        fits = np.flatnonzero(seen.devices[0])
+        chosen = fits[np.argsort(order[fits], kind="stable")][: request.devices].tolist()
         milli = np.broadcast_to(seen.milli, seen.devices.shape)[0]
         uuids = columns.uuids[row]
         return tuple(
@@ -146,17 +168,14 @@ class Packer:
             for index in sorted(chosen)
         )
 
-    def _order(self, seen: Candidates, row: Ints, seed: int) -> list[int]:
-        """Which devices of one row first [D], smaller first; ties go to the lower index."""
+    def _preference(self, seen: Candidates) -> Ints:
+        """Which devices first [K, D], smaller first; equal where devices are alike."""
         policy = self._policy_of(seen.request)
-        if policy.by_chance and not seen.request.whole:
-            order = _scramble(seen.devices.shape[1], seed + 1)
-        else:
-            score = policy.score(self._columns, seen, self._mix)
-            first = -score[0] if score.ndim == 2 else policy.devices(seen)[0]
-            order = first * _LOADS + self._columns.load[row][0]
-        as_list: list[int] = order.tolist()
-        return as_list
+        score = policy.score(self._columns, seen, self._mix)
+        if score.ndim == 2:
+            # A score is coarse: of devices with the same one the tightest is filled first.
+            return seen.room - score * _ROOMS
+        return policy.devices(seen)
 
 
 def _scramble(count: int, seed: int) -> Ints:
