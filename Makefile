@@ -35,7 +35,7 @@ demo: $(STAMP) ## Watch an embedded cluster share its GPUs (ARGS="--seconds 20 -
 	@$(BIN)/equipoise demo $(ARGS)
 
 test: check ## Check, then run all tests (ARGS="-k ledger")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, layers, sizes, generated docs
 	@$(BIN)/ruff format --check $(CODE)

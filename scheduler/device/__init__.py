@@ -1,1 +1,1 @@
-"""Devices come from a driver: `nvml` on real cards, `mock` from YAML. Only here is pynvml imported."""
+"""Devices come from a driver: `nvml` on real cards, `mock` from YAML. The only door to pynvml."""
