@@ -100,15 +100,17 @@ def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
 
 def _hold_the_rest(work: _Allocation) -> None:
     """Hold who was tried in vain, and who stands behind them in the same queue."""
-    this = work.this
-    before = Packer(this.snapshot.columns, this.profile.policy, mix=this.profile.mix)
-    explainer = Explainer(before, work.trial.columns)
-    for leaf, queue in this.queues.items():
-        left = [*work.tried.get(leaf, ()), *queue]
-        verdicts = explainer.why(
-            leaf,
-            {pod.request for pod in left},
-            due=this.shares[leaf],
-            holds=work.turns.held[leaf],
-        )
-        this.holds.extend(Hold(pod, verdicts[pod.request]) for pod in left)
+    this, explainer = work.this, Explainer(work.trial.columns)
+    left = {
+        leaf: pods
+        for leaf, queue in this.queues.items()
+        if (pods := [*work.tried.get(leaf, ()), *queue])
+    }
+    for leaf, pods in left.items():
+        # By what is due, not by who took the last room: that would change with every pod that ends.
+        if len(left) > 1 and (work.turns.owed_seconds(leaf) or 0.0) <= 0:
+            due, holds = this.shares[leaf], work.turns.held[leaf]
+            verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
+            this.holds.extend(Hold(pod, verdict) for pod in pods)
+        else:
+            this.holds.extend(Hold(pod, explainer.no_room(pod.request)) for pod in pods)

@@ -26,7 +26,7 @@ SENTENCES = {
     Reason.NEVER_FITS: "no node could hold it even if it were empty",
     Reason.OVER_LIMIT: "its tenant is at its limit",
     Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
-    Reason.WAITS_FOR_TURN: "waits for its turn: tenants that are owed more go first",
+    Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""

@@ -6,13 +6,14 @@ from fractions import Fraction
 import pytest
 
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import PodUID
 from scheduler.core.model.names import PREEMPTIBLE
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import SENTENCES, Reason
-from tests.core.cycle.rounds import admitted, backlog, settled, verdict
+from tests.core.cycle.rounds import admitted, backlog, plan_of, settled, verdict
 from tests.support.builders import (
     by_memory,
     cpu_only,
@@ -33,7 +34,7 @@ STABLE = {
     Reason.NEVER_FITS: "no node could hold it even if it were empty",
     Reason.OVER_LIMIT: "its tenant is at its limit",
     Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
-    Reason.WAITS_FOR_TURN: "waits for its turn: tenants that are owed more go first",
+    Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
 }
 
@@ -200,3 +201,12 @@ def test_who_waits_for_others_is_told_what_is_due() -> None:
     )
     # The stable part holds no number that would move from round to round.
     assert verdict(plan, "a1").stable == STABLE[Reason.WAITS_FOR_TURN]
+
+
+def test_the_reason_stays_while_pods_of_others_come_and_go() -> None:
+    ledger = Ledger(TWO)
+    first = settled(ledger, [A, B], [*backlog("a", 2), *backlog("b", 3)])
+    ledger.release(PodUID("b0"))
+    second = plan_of(ledger, [A, B], [*backlog("a", 2)[1:], *backlog("b", 3)[1:]])
+    assert admitted(second) == ["b1"]
+    assert verdict(second, "a1").reason is verdict(first, "a1").reason is Reason.WAITS_FOR_TURN
