@@ -20,7 +20,7 @@ from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.podreader import gates_of, pinned_to
-from scheduler.core.model.requests import parse_request
+from scheduler.core.model.requestreader import parse_request
 from scheduler.simulator.cluster import EmbeddedCluster, Pod
 
 FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 1.0, 10.0

@@ -7,7 +7,8 @@ from scheduler.core.model import assignment, names
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.requests import Request, parse_preemptible, parse_request
+from scheduler.core.model.requestreader import parse_preemptible, parse_request
+from scheduler.core.model.requests import Request
 
 TenantOf = Callable[[str], TenantName]
 """The tenant that a namespace belongs to."""

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidRequest
-from scheduler.core.model.requests import MAX_DEVICES, Request, parse_request
+from scheduler.core.model.requestreader import parse_request
+from scheduler.core.model.requests import MAX_DEVICES, Request
 from tests.core.model.pod_json import pod_of
 
 F, M, C = names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidRequest
-from scheduler.core.model.requests import parse_request
+from scheduler.core.model.requestreader import parse_request
 from tests.core.model.pod_json import container, gpus, limited, pod_of
 
 F, KAI_M = names.GPU_FRACTION, names.KAI_MEMORY

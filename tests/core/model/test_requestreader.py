@@ -6,13 +6,8 @@ import pytest
 
 from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidRequest
-from scheduler.core.model.requests import (
-    MAX_DEVICES,
-    Request,
-    Spreading,
-    parse_preemptible,
-    parse_request,
-)
+from scheduler.core.model.requestreader import parse_preemptible, parse_request
+from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 from tests.core.model.pod_json import pod_of
 from tests.support.builders import by_memory, cpu_only, share, whole
 
