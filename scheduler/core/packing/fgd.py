@@ -52,16 +52,16 @@ def _after_share(
     """Usable milli-GPU, times `total`, if the share went to device d: [K, D]."""
     if mix.has_several:
         return _after_share_one_by_one(columns, seen, mix, whole, cpu_left)
-    rows, room = seen.rows, seen.room
-    stays = mix.value(columns, rows, room, cpu_left)
-    gets = mix.value(columns, rows, np.maximum(room - seen.milli, 0), cpu_left)
+    room, lines = seen.room, mix.lines(columns, seen.rows, cpu_left)
+    stays = mix.value(lines, room)
+    gets = mix.value(lines, np.maximum(room - seen.milli, 0))
     if not mix.has_wholes:
         alone: Ints = stays.sum(axis=1, keepdims=True) - stays + gets
         return alone
     untouched = np.count_nonzero(whole, axis=1)
     fresh = whole * room
-    with_all = stays + fresh * mix.value_of_wholes(columns, rows, untouched, cpu_left)
-    with_one_less = stays + fresh * mix.value_of_wholes(columns, rows, untouched - 1, cpu_left)
+    with_all = stays + fresh * mix.value_of_wholes(lines, untouched)
+    with_one_less = stays + fresh * mix.value_of_wholes(lines, untouched - 1)
     others_if_used = with_all.sum(axis=1, keepdims=True) - with_all
     others_if_fresh = with_one_less.sum(axis=1, keepdims=True) - with_one_less
     after: Ints = np.where(whole, others_if_fresh, others_if_used) + gets

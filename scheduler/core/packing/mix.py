@@ -78,11 +78,11 @@ class Mix:
 
         `room` [K, D] milli that new pods may take, `whole` [K, D] untouched, `free_cpu` [K].
         """
-        each = self.value(columns, rows, room, free_cpu)
+        line = self.lines(columns, rows, free_cpu)
+        each = self.value(line, room)
         if self._wholes:
-            each = each + whole * room * self.value_of_wholes(
-                columns, rows, np.count_nonzero(whole, axis=1), free_cpu
-            )
+            untouched = np.count_nonzero(whole, axis=1)
+            each = each + whole * room * self.value_of_wholes(line, untouched)
         total: Ints = each.sum(axis=1)
         for (request, count), need in zip(self._several, self._shares, strict=True):
             fit = room >= need[columns.model[rows]]
@@ -91,24 +91,22 @@ class Mix:
             total = total + count * enough * (room * fit).sum(axis=1)
         return total
 
-    def value(self, columns: Columns, rows: Rows, room: Ints, free_cpu: Ints) -> Ints:
-        """Return what one-device requests can use of each device [K, D], times `total`."""
+    def lines(self, columns: Columns, rows: Rows, free_cpu: Ints) -> Ints:
+        """Return each device's line in the tables [K, D], by its model and its node's free CPU."""
         self._compile(columns)
         bucket = np.searchsorted(self._cores, free_cpu, side="right")
-        model = columns.model[rows]
-        at = (model * (len(self._cores) + 1) + bucket[:, None]) * (MILLI + 1) + room
-        # Where there is no device `model` is -1 and `room` 0: any entry will do, times 0.
-        return room * self._usable.take(at, mode="clip")
+        lines: Ints = columns.model[rows] * (len(self._cores) + 1) + bucket[:, None]
+        return lines
 
-    def value_of_wholes(
-        self, columns: Columns, rows: Rows, untouched: Ints, free_cpu: Ints
-    ) -> Ints:
+    def value(self, lines: Ints, room: Ints) -> Ints:
+        """Return what one-device requests can use of each device [K, D], times `total`."""
+        # Where there is no device the line is wrong and `room` 0: any entry will do, times 0.
+        return room * self._usable.take(lines * (MILLI + 1) + room, mode="clip")
+
+    def value_of_wholes(self, lines: Ints, untouched: Ints) -> Ints:
         """Weight of requests for several whole devices, by untouched devices [K]: [K, D]."""
-        self._compile(columns)
-        bucket = np.searchsorted(self._cores, free_cpu, side="right")
         count = np.minimum(np.maximum(untouched, 0), self._most)
-        at = (columns.model[rows] * (len(self._cores) + 1) + bucket[:, None]) * (self._most + 1)
-        return self._together.take(at + count[:, None], mode="clip")
+        return self._together.take(lines * (self._most + 1) + count[:, None], mode="clip")
 
     @property
     def has_wholes(self) -> bool:
