@@ -21,6 +21,9 @@ from scheduler.core.packing.policies import POLICIES, Policy
 SHAPES_KEPT = 512
 """Scores of at most so many request shapes are kept; 8 bytes a node and shape."""
 
+BLOCK = 512
+"""Rows scored at a time."""
+
 _NO = np.iinfo(np.int64).min
 _RANKS = 2**24
 _LOADS = 16
@@ -95,7 +98,7 @@ class Packer:
             self._start_over()
         kept = self._kept.get(request)
         if kept is None:
-            kept = _Kept(self._score(request, slice(None)), len(self._columns.changes))
+            kept = _Kept(self._score_all(request), len(self._columns.changes))
             self._kept[request] = kept
             if len(self._kept) > SHAPES_KEPT:
                 self._kept.popitem(last=False)
@@ -117,6 +120,12 @@ class Packer:
             given = self._given_rank[:nodes]
             rank[: len(given)] = given
         self._rank = rank
+
+    def _score_all(self, request: Request) -> Ints:
+        """Score every row, in blocks whose arrays stay in the processor's cache."""
+        nodes = len(self._columns.names)
+        blocks = [slice(at, at + BLOCK) for at in range(0, nodes, BLOCK)] or [slice(0)]
+        return np.concatenate([self._score(request, block) for block in blocks])
 
     def _score(self, request: Request, rows: Rows) -> Ints:
         """Sort keys of rows [K]: score, then rank."""
