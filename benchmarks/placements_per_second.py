@@ -14,11 +14,11 @@ from time import perf_counter
 import numpy as np
 
 from scheduler.core.model.requests import Request
-from scheduler.simulator.replay import replay, target_workload
-from scheduler.simulator.synthetic import synthetic_trace
-from scheduler.simulator.tracefile import find_traces, read_trace
-from scheduler.simulator.traces import Trace
-from scheduler.simulator.workload import Workload, build_workload
+from scheduler.simulator.traces.folder import Trace
+from scheduler.simulator.traces.replay import replay, target_workload
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.tracefile import find_traces, read_trace
+from scheduler.simulator.traces.workload import Workload, build_workload
 
 POLICIES = ("fgd", "best-fit")
 NAIVE_EVENTS = 300

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.placements import Placement
-from scheduler.simulator.judgement import differences
-from scheduler.simulator.scenario import Outcome, run
-from scheduler.simulator.scenariofile import read_scenarios
+from scheduler.simulator.scenarios.judgement import differences
+from scheduler.simulator.scenarios.runner import Outcome, run
+from scheduler.simulator.scenarios.scenariofile import read_scenarios
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rich.table import Table
 from scheduler.core.fairness.division import divide
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import TenantName
-from scheduler.simulator.sharefile import ShareCase, Shares, read_shares
+from scheduler.simulator.scenarios.sharefile import ShareCase, Shares, read_shares
 
 COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("Case", "left"),

@@ -17,13 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.packing.policies import POLICIES
-from scheduler.simulator import report
-from scheduler.simulator.experiment import Run, Task, run_all
-from scheduler.simulator.published import read_published
-from scheduler.simulator.synthetic import NAME as SYNTHETIC
-from scheduler.simulator.synthetic import synthetic_trace
-from scheduler.simulator.tracefile import ENVIRONMENT, find_traces, list_traces, read_trace
-from scheduler.simulator.traces import DEVICE_MEMORY_MIB, Trace
+from scheduler.simulator.traces import report
+from scheduler.simulator.traces.experiment import Run, Task, run_all
+from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB, Trace
+from scheduler.simulator.traces.published import read_published
+from scheduler.simulator.traces.synthetic import NAME as SYNTHETIC
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.tracefile import ENVIRONMENT, find_traces, list_traces, read_trace
 
 MOST_SEEDS = 1000
 NO_TRACES = (
@@ -229,7 +229,7 @@ def _artist(path: Path) -> Callable[[Sequence[Run], Path], None]:
         raise InvalidInput(
             "--plot needs matplotlib; install it with: pip install 'equipoise[plot]'"
         )
-    plot = import_module("scheduler.simulator.plot")
+    plot = import_module("scheduler.simulator.traces.plot")
     if path.suffix.removeprefix(".") not in plot.endings():
         raise InvalidFile(str(path), "pictures end in .png, .svg or .pdf; name it so")
     _check_folder(path)

@@ -12,7 +12,7 @@ from scheduler.core.fairness.division import divide, weighted_max_min
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.tenants import Tenant
-from scheduler.simulator.sharefile import ShareCase, read_shares
+from scheduler.simulator.scenarios.sharefile import ShareCase, read_shares
 from tests.core.fairness.trees import Demand, divisions, gpus, quantities, tenant
 
 CASES = read_shares(Path(__file__).parents[2] / "scenarios" / "shares.json")

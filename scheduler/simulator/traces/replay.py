@@ -11,7 +11,7 @@ from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.placements import Placement
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
-from scheduler.simulator.workload import Workload
+from scheduler.simulator.traces.workload import Workload
 
 Places = Sequence[Placement | None]
 """Where each event went, in order of arrival; None for a pod that fitted nowhere."""

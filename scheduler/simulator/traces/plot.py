@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scheduler.simulator.experiment import Run
+from scheduler.simulator.traces.experiment import Run
 
 Floats = npt.NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from scheduler.core.model.placements import Placement
-from scheduler.simulator.scenario import Outcome
-from scheduler.simulator.scenariofile import Expected
+from scheduler.simulator.scenarios.runner import Outcome
+from scheduler.simulator.scenarios.scenariofile import Expected
 
 ANYWHERE = "*"
 

@@ -9,10 +9,10 @@ import pytest
 
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.verdicts import Reason
-from scheduler.simulator.judgement import differences
-from scheduler.simulator.scenario import Outcome, run
-from scheduler.simulator.scenariofile import Scenario, read_scenarios
-from tests.simulator.test_scenariofile import SCENARIOS, entry, node, pending, running, tenant
+from scheduler.simulator.scenarios.judgement import differences
+from scheduler.simulator.scenarios.runner import Outcome, run
+from scheduler.simulator.scenarios.scenariofile import Scenario, read_scenarios
+from tests.simulator.scenarios.test_scenariofile import SCENARIOS, entry, node, pending, running, tenant
 
 KAI = {scenario.id: scenario for scenario in read_scenarios(SCENARIOS / "kai.json")}
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from scheduler.core.model.errors import InvalidFile
-from scheduler.simulator.scenariofile import read_scenarios
+from scheduler.simulator.scenarios.scenariofile import read_scenarios
 
-SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 def plain(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

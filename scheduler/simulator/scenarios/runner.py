@@ -14,7 +14,7 @@ from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.fit import candidates, mib_each
-from scheduler.simulator.scenariofile import Running, Scenario
+from scheduler.simulator.scenarios.scenariofile import Running, Scenario
 
 PROFILE = Profile(policy="gpu-packing")
 """Scenarios say "pack" and mean the fullest card that fits, whatever else people ask for."""

@@ -13,8 +13,8 @@ from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 from scheduler.core.model.tenants import Tenant
-from scheduler.simulator import jsonfile
-from scheduler.simulator.jsonfile import Entry
+from scheduler.simulator.scenarios import jsonfile
+from scheduler.simulator.scenarios.jsonfile import Entry
 
 AMPLE_CPU_MILLI, AMPLE_RAM_MIB = 10**9, 10**9
 MODEL = "any"

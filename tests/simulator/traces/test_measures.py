@@ -9,11 +9,11 @@ from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
-from scheduler.simulator import measures
-from scheduler.simulator.replay import replay, target_workload
-from scheduler.simulator.synthetic import synthetic_trace
-from scheduler.simulator.traces import Trace, TracePod
-from scheduler.simulator.workload import Workload, build_workload
+from scheduler.simulator.traces import measures
+from scheduler.simulator.traces.folder import Trace, TracePod
+from scheduler.simulator.traces.replay import replay, target_workload
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.workload import Workload, build_workload
 
 
 def workload_of(requests: list[Request], *, devices: int) -> Workload:

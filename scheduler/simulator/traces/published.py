@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scheduler.simulator.tablefile import Row, read_rows
+from scheduler.simulator.traces.tablefile import Row, read_rows
 
 FILE = "published.csv"
 PREFIX = "alloc_at_"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model.errors import InvalidFile
-from scheduler.simulator import report
-from scheduler.simulator.experiment import Run, Task, loads_reported, run_all
-from scheduler.simulator.published import read_published
-from scheduler.simulator.synthetic import synthetic_trace
-from scheduler.simulator.tracefile import find_traces, read_trace
+from scheduler.simulator.traces import report
+from scheduler.simulator.traces.experiment import Run, Task, loads_reported, run_all
+from scheduler.simulator.traces.published import read_published
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.tracefile import find_traces, read_trace
 
 TRACES = find_traces(None, {})
 needs_traces = pytest.mark.skipif(

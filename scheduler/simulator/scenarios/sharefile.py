@@ -10,8 +10,8 @@ from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.errors import InvalidFile, InvalidInput, InvalidTenants
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.tenants import Tenant
-from scheduler.simulator import jsonfile
-from scheduler.simulator.jsonfile import Entry
+from scheduler.simulator.scenarios import jsonfile
+from scheduler.simulator.scenarios.jsonfile import Entry
 
 Shares = Mapping[TenantName, Fraction]
 

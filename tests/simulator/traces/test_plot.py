@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib", reason="matplotlib draws; install it with equipoise[plot]")
 
-from scheduler.simulator import plot
-from scheduler.simulator.experiment import Run, Task, execute
-from scheduler.simulator.synthetic import synthetic_trace
+from scheduler.simulator.traces import plot
+from scheduler.simulator.traces.experiment import Run, Task, execute
+from scheduler.simulator.traces.synthetic import synthetic_trace
 
 
 def run(seed: int, *points: tuple[int, float, float]) -> Run:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from scheduler.simulator.experiment import Run, loads_reported
-from scheduler.simulator.published import Published
+from scheduler.simulator.traces.experiment import Run, loads_reported
+from scheduler.simulator.traces.published import Published
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ import pytest
 
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.requests import Request
-from scheduler.simulator.tracefile import (
+from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB
+from scheduler.simulator.traces.tracefile import (
     find_traces,
     list_traces,
     read_nodes,
     read_pods,
     read_trace,
 )
-from scheduler.simulator.traces import DEVICE_MEMORY_MIB
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\nb,64000,262144,2,T4\na,8000,1024,0,\n"
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"

@@ -6,11 +6,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 
-from scheduler.simulator import measures
-from scheduler.simulator.placementfile import write_placements
-from scheduler.simulator.replay import replay, target_workload
-from scheduler.simulator.traces import Trace
-from scheduler.simulator.workload import build_workload
+from scheduler.simulator.traces import measures
+from scheduler.simulator.traces.folder import Trace
+from scheduler.simulator.traces.placementfile import write_placements
+from scheduler.simulator.traces.replay import replay, target_workload
+from scheduler.simulator.traces.workload import build_workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from scheduler.core.ledger.columns import Columns, Ints
 from scheduler.core.packing.mix import Mix
-from scheduler.simulator.replay import Places
-from scheduler.simulator.workload import Workload
+from scheduler.simulator.traces.replay import Places
+from scheduler.simulator.traces.workload import Workload
 
 Floats = npt.NDArray[np.float64]
 Curve = tuple[tuple[int, float, float], ...]

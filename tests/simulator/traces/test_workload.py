@@ -10,9 +10,9 @@ from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
-from scheduler.simulator.synthetic import synthetic_trace
-from scheduler.simulator.traces import Trace, TracePod
-from scheduler.simulator.workload import build_workload
+from scheduler.simulator.traces.folder import Trace, TracePod
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.workload import build_workload
 
 REQUESTS = st.one_of(
     st.builds(Request, devices=st.just(1), milli=st.integers(10, 1000)),

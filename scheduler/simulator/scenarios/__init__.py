@@ -1,0 +1,1 @@
+"""Scenarios and share cases from JSON files: read, run on the live core, judged."""
