@@ -6,6 +6,7 @@ ones, and every pod goes through filter and bind over HTTP.
 
 import gc
 import json
+import math
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +19,7 @@ from scheduler import http
 from scheduler.cli import demoview
 from scheduler.cli.demorun import Options, run, with_limit
 from scheduler.clock import SystemClock
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.standing import Standing
 from scheduler.simulator import virtualtime
 from scheduler.simulator.demoreport import Report
@@ -40,6 +42,8 @@ def demo(context: click.Context, /, as_json: bool, fast: bool, **choices: Any) -
 
     Ends by itself with a report; exit status 1 if a GPU was sold twice.
     """
+    if math.isnan(choices["seconds"]):
+        raise InvalidInput("--seconds must be a number of seconds, such as 40")
     port = None if choices["no_web"] or fast else choices["port"]
     options = Options(choices["seconds"], choices["seed"], choices["host"], port, sockets=not fast)
     report = _run(options, fast=fast, quiet=as_json)

@@ -9,6 +9,7 @@ from scheduler import http
 from scheduler.cli.embedded import Embedded, embedded
 from scheduler.clock import Clock
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.errors import EquipoiseError
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.standing import Standing
 from scheduler.device.mock import DEMO, load_nodes
@@ -153,7 +154,7 @@ def _seconds_of(pod: Pod) -> float:
 def _report(world: Embedded, recorder: Recorder, options: Options, created: int) -> Report:
     standing, service = world.controller.standing(), world.controller.service()
     lines = []
-    for tenant in standing.tenants:
+    for tenant in filter(lambda each: each.leaf, standing.tenants):
         waits, served = recorder.waits.get(tenant.name, []), service.get(tenant.name)
         lines.append(
             TenantLine(
@@ -184,5 +185,10 @@ def _report(world: Embedded, recorder: Recorder, options: Options, created: int)
 
 async def with_limit(work: Awaitable[Report], seconds: float) -> Report:
     """End a run that hangs: the demo ends by itself, whatever happens."""
-    async with asyncio.timeout(seconds):
-        return await work
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise EquipoiseError(
+            f"the demo did not end within {seconds:g} s; try a shorter one with --no-web"
+        ) from None

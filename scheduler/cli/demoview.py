@@ -23,7 +23,8 @@ def live(standing: Standing, passed: float, seconds: float, *, url: str) -> Rend
     head = Text(f"Equipoise demo  {passed:4.0f} of {seconds:.0f} s   ", style="bold")
     head.append(f"Jain index {standing.jain:.3f}   ", style="none")
     head.append(f"{standing.free_milli / MILLI:.1f} GPUs free   ", style="none")
-    head.append(f"oversold {standing.oversold_milli / MILLI:g}", style="green")
+    oversold = standing.oversold_milli / MILLI
+    head.append(f"oversold {oversold:g}", style="red" if oversold else "green")
     if url:
         head.append(f"   {url}", style="underline")
     return Group(head, Text(), _gpus(standing, colours), Text(), _tenants(standing, colours))
@@ -51,9 +52,10 @@ def report(result: Report) -> RenderableType:
     return Group(Text(), table, Text(), *map(Text, _closing(result)))
 
 
-def _cells(each: TenantLine) -> tuple[str, ...]:
+def _cells(each: TenantLine) -> tuple[Text | str, ...]:
     return (
-        each.tenant,
+        # As Text: in a plain string, rich would take brackets for markup.
+        Text(each.tenant),
         f"{each.weight:g}",
         f"{each.due:.1f}",
         f"{each.got:.1f}",
@@ -101,7 +103,7 @@ def _gpus(standing: Standing, colours: dict[TenantName, str]) -> Table:
     for name, devices in nodes.items():
         for first in range(0, len(devices), GPUS_A_LINE):
             row = devices[first : first + GPUS_A_LINE]
-            table.add_row("" if first else name, *(_bar(device, colours) for device in row))
+            table.add_row(Text("" if first else name), *(_bar(device, colours) for device in row))
     return table
 
 

@@ -49,6 +49,50 @@ class Embedded:
     scheduler: KubeScheduler
 
 
+@dataclass(frozen=True, slots=True)
+class Equipoise:
+    """What dies in a crash, and is made anew from the pods after it."""
+
+    ledger: Ledger
+    controller: Controller
+    extender: ExtenderService
+
+
+def equip(
+    cluster: EmbeddedCluster,
+    nodes: Iterable[Node],
+    tenants: Iterable[Tenant],
+    *,
+    settings: Settings,
+    clock: Clock,
+    watcher: Watcher,
+) -> Equipoise:
+    """Put Equipoise on a cluster, whatever runs there already; a namespace is its tenant's."""
+    ledger = Ledger(nodes)
+    controller = Controller(
+        ledger, clock=clock, settings=settings, applier=_Applier(cluster, clock), watcher=watcher
+    )
+    controller.set_tenants(tenants)
+    planner = Planner(
+        ledger,
+        policy=settings.packing.policy,
+        tree=lambda: controller.tree,
+        mix=lambda: controller.mixer.mix,
+    )
+    extender = ExtenderService(
+        ledger,
+        plan=planner,
+        binder=_Binder(cluster, clock),
+        clock=clock,
+        settings=settings.extender,
+        tenant_of=TenantName,
+    )
+    feed = Feed(controller, ledger, planner, tenant_of=TenantName)
+    feed.start(cluster.pods())
+    cluster.watch(feed.see)
+    return Equipoise(ledger, controller, extender)
+
+
 @contextlib.asynccontextmanager
 async def embedded(
     machines: Sequence[MockNode],
@@ -67,37 +111,20 @@ async def embedded(
     """
     cluster, began = EmbeddedCluster(clock), clock.now()
     nodes = nodes_at(machines, 0.0)
-    ledger = Ledger(nodes)
-    controller = Controller(
-        ledger, clock=clock, settings=settings, applier=_Applier(cluster, clock), watcher=watcher
-    )
-    controller.set_tenants(tenants)
-    planner = Planner(
-        ledger,
-        policy=settings.packing.policy,
-        tree=lambda: controller.tree,
-        mix=lambda: controller.mixer.mix,
-    )
-    service = ExtenderService(
-        ledger,
-        plan=planner,
-        binder=_Binder(cluster, clock),
-        clock=clock,
-        settings=settings.extender,
-        tenant_of=TenantName,
-    )
-    cluster.watch(Feed(controller, ledger, planner, tenant_of=TenantName).see)
+    ours = equip(cluster, nodes, tenants, settings=settings, clock=clock, watcher=watcher)
     kubelets = Kubelets(cluster, clock, runs_for=runs_for)
-    app = create_app(service, observe=observe)
-    async with _client(app, settings.extender, sockets=sockets) as client:
+    app = create_app(ours.extender, observe=observe)
+    async with (
+        contextlib.aclosing(kubelets),
+        _client(app, settings.extender, sockets=sockets) as client,
+    ):
         scheduler = KubeScheduler(cluster, nodes=nodes, client=client, clock=clock)
         async with _running(
-            controller.run(),
+            ours.controller.run(),
             scheduler.run(),
-            _report_use(machines, controller, clock, began),
+            _report_use(machines, ours.controller, clock, began),
         ):
-            yield Embedded(cluster, ledger, controller, scheduler)
-        await kubelets.close()
+            yield Embedded(cluster, ours.ledger, ours.controller, scheduler)
 
 
 @contextlib.asynccontextmanager
@@ -146,11 +173,17 @@ async def _report_use(
 @contextlib.asynccontextmanager
 async def _running(*work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
     """Run beside the block, and end with it; a crash in one of them ends the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(each) for each in work]
-        yield
-        for task in tasks:
-            task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as several:
+        # Mostly it is one, and who started us knows it by its own type.
+        if len(several.exceptions) == 1:
+            raise several.exceptions[0] from None
+        raise
 
 
 class _Applier:
@@ -160,7 +193,8 @@ class _Applier:
         self._cluster, self._clock = cluster, clock
 
     async def release(self, pod: Pod, placement: Placement) -> bool:
-        """Take our gate off the pod and pin it."""
+        """Take our gate off the pod and pin it, in the time that a write takes."""
+        await self._clock.sleep(WRITE_SECONDS)
         try:
             self._cluster.release(pod.uid, placement.node)
         except apierrors.NotFound:

@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
 
 from scheduler.core.model.errors import EquipoiseError
+
+DEBUG = "EQUIPOISE_DEBUG"
+"""Environment: an internal error keeps its traceback."""
 
 GOOD, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 2, 130, 141
 
@@ -140,6 +144,12 @@ def run(arguments: Sequence[str], entries: Mapping[str, Entry] = COMMANDS) -> in
     except (click.ClickException, EquipoiseError, OSError) as problem:
         _complain(_sentence(problem))
         return BAD_INPUT
+    except Exception as problem:
+        if DEBUG in os.environ:
+            raise
+        what = f"{type(problem).__name__}: {problem}"
+        _complain(f"internal error, please report it ({what}); with {DEBUG}=1 it tells where")
+        return BAD_INPUT
     if status == READER_GONE:
         _drop_output()
     return status if isinstance(status, int) else GOOD
@@ -147,6 +157,10 @@ def run(arguments: Sequence[str], entries: Mapping[str, Entry] = COMMANDS) -> in
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that can't show a character must not cost the answer.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -19,7 +19,7 @@ from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.packing.policies import POLICIES
 from scheduler.simulator.traces import report
 from scheduler.simulator.traces.experiment import Run, Task, run_all
-from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB, Trace
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace
 from scheduler.simulator.traces.published import read_published
 from scheduler.simulator.traces.synthetic import NAME as SYNTHETIC
 from scheduler.simulator.traces.synthetic import synthetic_trace
@@ -219,6 +219,8 @@ def _run(tasks: Sequence[Task], jobs: int) -> list[Run]:
 
 
 def _check_folder(path: Path) -> None:
+    if not path.name:
+        raise InvalidInput("a file to write to has no name; give it one")
     if not path.parent.is_dir():
         raise InvalidFile(str(path), "its folder does not exist; make it first")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from time import perf_counter
 
 from scheduler.clock import Clock
@@ -20,7 +21,7 @@ from scheduler.core.model.errors import LedgerError
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Admit, Plan
+from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.tenants import Tenant
@@ -33,6 +34,14 @@ IDLE_SECONDS = 5.0
 """The longest without a round: bookings that nobody confirmed end by then."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Departure:
+    """An admitted pod, until the watch shows it without our gate. `written`: it is released."""
+
+    admit: Admit
+    written: bool = False
 
 
 class Controller:
@@ -59,6 +68,7 @@ class Controller:
         self._lags = LagBook(settings.fairness, now=clock.now())
         self._plan = Plan()
         self._next_since: dict[PodUID, float] = {}
+        self._departures: dict[PodUID, _Departure] = {}
         self._news = asyncio.Event()
 
     @property
@@ -80,19 +90,30 @@ class Controller:
 
     def add(self, pod: Pod) -> None:
         """A pod waits behind our gate, or changed while it does."""
-        if pod.uid not in self.queue.pods:
+        leaving = self._departures.get(pod.uid)
+        if leaving is not None and (leaving.written or leaving.admit.pod == pod):
+            # News from before its release: it has left the queue.
+            return
+        if leaving is not None:
+            # Decided about a pod that is another by now.
+            self.gone(pod.uid)
+        elif pod.uid not in self.queue.pods:
             self.mixer.count(pod.request)
         self.queue.put(pod)
         self._news.set()
 
+    def ungated(self, uid: PodUID) -> None:
+        """A pod's gate is off, whoever took it: it waits no longer."""
+        self.queue.drop(uid)
+        self._departures.pop(uid, None)
+
     def bound(self, pod: Pod, placement: Placement) -> None:
         """A pod is bound: the truth, wherever it was decided."""
         before = self._ledger.holdings.get(pod.uid)
-        if before is None or not before.bound:
-            now = self._clock.now()
-            turn = now - self._next_since.pop(pod.uid, now)
-            self._watcher.observe_wait(pod.tenant, now - pod.created, turn=turn)
-        self.queue.drop(pod.uid)
+        self._note_wait(pod, on_its_way=before is not None and not before.bound)
+        self.ungated(pod.uid)
+        if before is not None and before.bound and before.placement == placement:
+            return
         self._sync()
         self._ledger.bind(pod, placement)
         self._sync()
@@ -100,7 +121,7 @@ class Controller:
 
     def gone(self, uid: PodUID) -> None:
         """A pod is gone or finished: what it held is free."""
-        self.queue.drop(uid)
+        self.ungated(uid)
         self._next_since.pop(uid, None)
         self._sync()
         self._ledger.release(uid)
@@ -140,13 +161,13 @@ class Controller:
         self._plan = plan
         self._lags.adopt(plan)
         # Reserved all at once, before anything is awaited; then carried out in the same order.
-        reserved = [admit for admit in plan.admits if self._reserve(admit)]
+        for admit in plan.admits:
+            self._reserve(admit)
         self._sync()
-        for admit in reserved:
-            await self._release(admit)
+        for leaving in list(self._departures.values()):
+            await self._release(leaving)
         for hold in self.queue.judge(plan.holds):
-            self._watcher.count_decision("hold", hold.verdict.reason)
-            await self._applier.hold(hold)
+            await self._hold(hold)
         return plan
 
     def service(self) -> Mapping[TenantName, Service]:
@@ -175,27 +196,52 @@ class Controller:
             lookahead=self._settings.fairness.lookahead,
         )
 
-    def _reserve(self, admit: Admit) -> bool:
+    def _reserve(self, admit: Admit) -> None:
         pod = admit.pod
         # The round may have decided on a world that is a moment old: the ledger has the last word.
         if self.queue.pods.get(pod.uid) != pod:
-            return False
+            return
         try:
             self._ledger.reserve(pod, admit.placement)
         except LedgerError as problem:
             log.info("pod %s has to wait for another round: %s", pod.key, problem)
             self._news.set()
-            return False
+            return
         self._next_since[pod.uid] = self.queue.next_since(pod, self._clock.now())
         self.queue.drop(pod.uid)
-        return True
+        self._departures[pod.uid] = _Departure(admit)
 
-    async def _release(self, admit: Admit) -> None:
-        pod = admit.pod
-        self._watcher.count_decision("admit")
-        if not await self._applier.release(pod, admit.placement):
+    async def _release(self, leaving: _Departure) -> None:
+        pod = leaving.admit.pod
+        # While others were released it may have gone, changed or lost its gate.
+        if leaving.written or self._departures.get(pod.uid) is not leaving:
+            return
+        try:
+            leaving.written = await self._applier.release(pod, leaving.admit.placement)
+        except Exception:
+            # It may be written all the same: the place stays, and the next round tries again.
+            log.exception("pod %s could not be released", pod.key)
+            return
+        if leaving.written:
+            self._watcher.count_decision("admit")
+        else:
             log.info("pod %s is gone before it was released", pod.key)
             self.gone(pod.uid)
+
+    async def _hold(self, hold: Hold) -> None:
+        self._watcher.count_decision("hold", hold.verdict.reason)
+        try:
+            await self._applier.hold(hold)
+        except Exception:
+            log.exception("nobody was told why pod %s waits", hold.pod.key)
+
+    def _note_wait(self, pod: Pod, *, on_its_way: bool) -> None:
+        since = self._next_since.pop(pod.uid, None)
+        # Bound before we were there: nobody saw how long it waited.
+        if since is not None or on_its_way:
+            now = self._clock.now()
+            turn = 0.0 if since is None else now - since
+            self._watcher.observe_wait(pod.tenant, now - pod.created, turn=turn)
 
     def _sync(self) -> None:
         """Bring lag up to now. Called on both sides of a change of what is held."""

@@ -38,7 +38,7 @@ class LagBook:
 
     def advance(self, now: float, tree: TenantTree, held: Mapping[TenantName, Held]) -> None:
         """Move on to `now` (seconds) with what was held until now; `held` is held from now on."""
-        self._serve(now - self._lags.at)
+        self._serve(now - self._lags.at, tree)
         self._lags = advance(
             self._lags,
             now=now,
@@ -50,10 +50,10 @@ class LagBook:
         )
         self._held = {name: Fraction(each.milli, MILLI) for name, each in held.items()}
 
-    def _serve(self, seconds: float) -> None:
+    def _serve(self, seconds: float, tree: TenantTree) -> None:
         if seconds <= 0:
             return
-        for name in self._shares.keys() | self._held.keys():
+        for name in (self._shares.keys() | self._held.keys()).difference(tree.inner):
             service = self.service.setdefault(name, Service())
             service.due += float(self._shares.get(name, 0)) * seconds
             service.got += float(self._held.get(name, 0)) * seconds

@@ -8,24 +8,31 @@ from scheduler.core.packing.mix import Mix
 KINDS_KEPT = 1024
 """Different requests that are remembered; the rarest are forgotten first."""
 
+NEWS = 0.05
+"""How much more must have been counted before the mix is made anew."""
+
 
 class Mixer:
     """Counts requests of pods; each pod once, by whoever calls."""
 
     def __init__(self) -> None:
         self._counts: Counter[Request] = Counter()
-        self._mix: Mix | None = Mix(())
+        self._mix, self._counted = Mix(()), 0
 
     @property
     def mix(self) -> Mix:
-        """The mix as of now; the same object until something new is counted."""
-        if self._mix is None:
-            self._mix = Mix.counted(self._counts)
+        """The mix, a little late: the same object until `NEWS` more than before was counted.
+
+        A new mix makes every kept score void.
+        """
+        total = self._counts.total()
+        if total != self._counted and total >= self._counted * (1 + NEWS):
+            self._mix, self._counted = Mix.counted(self._counts), total
         return self._mix
 
     def count(self, request: Request) -> None:
         """Count one more."""
         self._counts[request] += 1
-        self._mix = None
         if len(self._counts) > 2 * KINDS_KEPT:
             self._counts = Counter(dict(self._counts.most_common(KINDS_KEPT)))
+            self._counted = 0

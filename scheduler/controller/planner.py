@@ -5,6 +5,7 @@ from zlib import crc32
 
 import numpy as np
 
+from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
@@ -33,6 +34,7 @@ class Planner:
         self._ledger, self._policy = ledger, policy
         self._tree, self._mix = tree, mix
         self._packed: tuple[Mix, Packer] | None = None
+        self._empty: tuple[int, Capacity] | None = None
 
     def __call__(self, pod: Pod, names: Sequence[NodeName]) -> Placement | Verdict:
         """Return the best place among the named nodes, or why there is none."""
@@ -45,8 +47,18 @@ class Planner:
         rows = np.fromiter((row[name] for name in names if name in row), dtype=np.int64)
         placement = self._packer().place(pod.request, among=rows, seed=crc32(pod.uid.encode()))
         if placement is None:
-            return Verdict(Reason.NO_ROOM)
+            return self._no_place(pod)
         return self._over_caps(tree, pod, placement) or placement
+
+    def _no_place(self, pod: Pod) -> Verdict:
+        """Tell what could fit some time from what never will."""
+        epoch = self._ledger.columns.epoch
+        if self._empty is None or self._empty[0] != epoch:
+            self._empty = (epoch, Capacity(self._ledger.columns))
+        capacity = self._empty[1]
+        if capacity.counts(pod.request) is None:
+            return Verdict(Reason.NEVER_FITS, capacity.missing(pod.request))
+        return Verdict(Reason.NO_ROOM)
 
     def _over_caps(self, tree: TenantTree, pod: Pod, placement: Placement) -> Verdict | None:
         # What the pod has reserved already moves with it; it doesn't count twice.

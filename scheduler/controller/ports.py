@@ -12,7 +12,10 @@ class Applier(Protocol):
     """Carries decisions out: the API server's client live, the embedded cluster without one."""
 
     async def release(self, pod: Pod, placement: Placement) -> bool:
-        """Take our gate off the pod and name its node, in one write; False if the pod is gone."""
+        """Take our gate off the pod and name its node, in one write; False if the pod is gone.
+
+        Whatever it raises means that the outcome is unknown: it is called again for the same place.
+        """
         ...
 
     async def hold(self, hold: Hold) -> None:

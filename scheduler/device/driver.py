@@ -156,4 +156,5 @@ def _device(
         healthy=record.healthy,
         foreign_mib=min(foreign, record.memory_mib),
         load=(use.utilisation or 0) if use else 0,
+        used_mib=min(use.used_mib, record.memory_mib) if use else 0,
     )

@@ -20,6 +20,9 @@ from scheduler.simulator.apierrors import AlreadyBound, Conflict, NotFound
 Pod = dict[str, Any]
 """A pod's JSON. What the cluster hands out must not be changed by who gets it."""
 
+FINISHED = ("Succeeded", "Failed")
+"""Phases of a pod that holds nothing any more."""
+
 Watch = Callable[[str, Pod], None]
 """Called with ADDED, MODIFIED or DELETED and the pod as it is after that write."""
 
@@ -67,12 +70,13 @@ class EmbeddedCluster:
         stored["status"] = {"phase": "Pending"}
         self._by_name[key] = uid
         self._pods[uid] = stored
-        self._tell("ADDED", uid)
+        self._tell("ADDED", stored)
         return stored
 
     def release(self, uid: PodUID, node: NodeName) -> None:
         """Take our gate off and pin the pod to a node, in one write; NotFound if it is gone."""
-        spec = self._change(uid)["spec"]
+        changed = self._change(uid)
+        spec = changed["spec"]
         spec["schedulingGates"] = [
             gate for gate in spec["schedulingGates"] if gate["name"] != names.GATE
         ]
@@ -89,7 +93,7 @@ class EmbeddedCluster:
                 }
             }
         }
-        self._tell("MODIFIED", uid)
+        self._tell("MODIFIED", changed)
 
     def bind(
         self,
@@ -123,7 +127,7 @@ class EmbeddedCluster:
         changed = self._change(uid)
         changed["spec"]["nodeName"] = node
         changed["metadata"]["annotations"] |= annotations
-        self._tell("MODIFIED", uid)
+        self._tell("MODIFIED", changed)
 
     def get(self, namespace: str, name: str) -> Pod:
         """Return a pod; raise NotFound."""
@@ -134,16 +138,16 @@ class EmbeddedCluster:
 
     def set_phase(self, uid: PodUID, phase: str) -> None:
         """Write the pod's phase, as a kubelet does; raise NotFound."""
-        self._change(uid)["status"]["phase"] = phase
-        self._tell("MODIFIED", uid)
+        changed = self._change(uid)
+        changed["status"]["phase"] = phase
+        self._tell("MODIFIED", changed)
 
     def delete(self, uid: PodUID) -> None:
         """Remove a pod at once; raise NotFound."""
         pod = self._change(uid)
         del self._pods[uid]
         del self._by_name[pod["metadata"]["namespace"], pod["metadata"]["name"]]
-        for watch in self._watches:
-            watch("DELETED", pod)
+        self._tell("DELETED", pod)
 
     def _change(self, uid: PodUID) -> Pod:
         """Return a copy to write to, already in the store: what was handed out before stays."""
@@ -152,8 +156,7 @@ class EmbeddedCluster:
         self._pods[uid] = copy.deepcopy(self._pods[uid])
         return self._pods[uid]
 
-    def _tell(self, event: str, uid: PodUID) -> None:
-        pod = self._pods[uid]
+    def _tell(self, event: str, pod: Pod) -> None:
         pod["metadata"]["resourceVersion"] = str(next(self._versions))
         for watch in self._watches:
             watch(event, pod)

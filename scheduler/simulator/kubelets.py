@@ -6,21 +6,21 @@ from collections.abc import Callable
 from scheduler.clock import Clock
 from scheduler.core.model.ids import PodUID
 from scheduler.simulator.apierrors import NotFound
-from scheduler.simulator.cluster import EmbeddedCluster, Pod
+from scheduler.simulator.cluster import FINISHED, EmbeddedCluster, Pod
 
 RunsFor = Callable[[Pod], float | None]
 """How many seconds a pod runs; None: until somebody deletes it."""
 
 
 class Kubelets:
-    """Starts what is bound, ends it in time. `close` lets go of what still runs."""
+    """Starts what is bound, ends it in time. `aclose` lets go of what still runs."""
 
     def __init__(self, cluster: EmbeddedCluster, clock: Clock, *, runs_for: RunsFor) -> None:
         self._cluster, self._clock, self._runs_for = cluster, clock, runs_for
         self._running: dict[PodUID, asyncio.Task[None]] = {}
         cluster.watch(self._see)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Stop watching over pods."""
         tasks = list(self._running.values())
         for task in tasks:
@@ -33,6 +33,8 @@ class Kubelets:
             task = self._running.pop(uid, None)
             if task is not None:
                 task.cancel()
+        elif pod["status"]["phase"] in FINISHED:
+            self._running.pop(uid, None)
         elif pod["spec"].get("nodeName") and uid not in self._running:
             self._running[uid] = asyncio.create_task(self._run(uid, self._runs_for(pod)))
 

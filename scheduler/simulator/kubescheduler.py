@@ -21,10 +21,9 @@ from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.podreader import gates_of, pinned_to
 from scheduler.core.model.requestreader import parse_request
-from scheduler.simulator.cluster import EmbeddedCluster, Pod
+from scheduler.simulator.cluster import FINISHED, EmbeddedCluster, Pod
 
 FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 1.0, 10.0
-FINISHED = ("Succeeded", "Failed")
 
 
 @dataclass(slots=True)
@@ -76,7 +75,9 @@ class KubeScheduler:
         self._active: deque[PodUID] = deque()
         self._queued: set[PodUID] = set()
         self._parked: set[PodUID] = set()
-        self._assigned: set[PodUID] = set()
+        self._assumed: set[PodUID] = set()
+        self._assigned: dict[PodUID, NodeName] = {}
+        self._changes = 0
         self._pods: dict[PodUID, Pod] = {}
         self._tries: dict[PodUID, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +91,8 @@ class KubeScheduler:
                 while self._active:
                     uid = self._active.popleft()
                     self._queued.discard(uid)
-                    if uid in self._pods:
+                    # One that is being bound is no longer in kube-scheduler's queue.
+                    if uid in self._pods and uid not in self._assumed:
                         await self._cycle(uid, self._pods[uid])
                 self._news.clear()
                 await self._news.wait()
@@ -107,8 +109,8 @@ class KubeScheduler:
             self._tries.pop(uid, None)
             self._parked.discard(uid)
             self._account(event, uid, pod)
-            # Every change of an assigned pod brings pods back that an extender turned down.
-            self._unpark()
+            if spec.get("nodeName"):
+                self._unpark()
         elif spec.get("schedulerName") == names.SCHEDULER_NAME and not gates_of(pod):
             self._pods[uid] = pod
             self._queue(uid)
@@ -116,9 +118,9 @@ class KubeScheduler:
     def _account(self, event: str, uid: PodUID, pod: Pod) -> None:
         machine = self._machines.get(NodeName(str(pod["spec"].get("nodeName"))))
         if event == "DELETED":
-            self._assigned.discard(uid)
+            self._assigned.pop(uid, None)
         elif machine is not None:
-            self._assigned.add(uid)
+            self._assigned[uid] = machine.name
         if machine is None:
             return
         if event == "DELETED" or pod["status"]["phase"] in FINISHED:
@@ -128,7 +130,7 @@ class KubeScheduler:
 
     async def _cycle(self, uid: PodUID, pod: Pod) -> None:
         """One scheduling cycle: serial, as in kube-scheduler."""
-        cpu, ram = _cpu_and_ram(pod)
+        before, (cpu, ram) = self._changes, _cpu_and_ram(pod)
         pinned = pinned_to(pod)
         offered = [
             machine.name
@@ -137,18 +139,16 @@ class KubeScheduler:
             and machine.free_ram >= ram
             and (not pinned or machine.name in pinned)
         ]
-        if not offered:
-            self._park(uid)
-            return
         try:
-            node = await self._choose(pod, offered)
+            node = await self._choose(pod, offered) if offered else None
         except (httpx.HTTPError, ValueError):
             self._fail(uid)
             return
         if node is None:
-            self._park(uid)
+            self._park(uid, missed=self._changes != before)
             return
         self._machines[node].take(uid, cpu, ram)
+        self._assumed.add(uid)
         self._spawn(self._bind(uid, pod, node), "bind")
 
     async def _choose(self, pod: Pod, offered: list[NodeName]) -> NodeName | None:
@@ -161,22 +161,30 @@ class KubeScheduler:
             left = await self._filter(pod, offered)
         if len(left) < 2:
             return left[0] if left else None
-        answer = await self._post("prioritize", {"Pod": pod, "Nodes": None, "NodeNames": left})
-        scores = {each["Host"]: each["Score"] for each in answer}
+        scores = await self._scores(pod, left)
         return max(left, key=lambda name: scores.get(name, 0))
+
+    async def _scores(self, pod: Pod, left: Sequence[NodeName]) -> Mapping[NodeName, int]:
+        try:
+            answer = await self._post("prioritize", {"Pod": pod, "Nodes": None, "NodeNames": left})
+            return {each["Host"]: int(each["Score"]) for each in answer}
+        except (httpx.HTTPError, ValueError, TypeError, KeyError):
+            # kube-scheduler goes on without the scores.
+            return {}
 
     async def _filter(self, pod: Pod, offered: Sequence[NodeName]) -> list[NodeName]:
         self.tally.filters += 1
-        answer = await self._post("filter", {"Pod": pod, "Nodes": None, "NodeNames": offered})
-        if answer["Error"]:
-            raise ValueError(answer["Error"])
-        return list(answer["NodeNames"] or ())
+        answer = await self._ask("filter", {"Pod": pod, "Nodes": None, "NodeNames": offered})
+        left = answer.get("NodeNames") or []
+        if not isinstance(left, list) or not all(name in offered for name in left):
+            raise ValueError("extender claims a filtered node which is not in the input node list")
+        return left
 
     async def _bind(self, uid: PodUID, pod: Pod, node: NodeName) -> None:
         self.tally.binds += 1
         metadata = pod["metadata"]
         try:
-            answer = await self._post(
+            await self._ask(
                 "bind",
                 {
                     "PodName": metadata["name"],
@@ -185,15 +193,29 @@ class KubeScheduler:
                     "Node": node,
                 },
             )
-        except (httpx.HTTPError, ValueError) as problem:
-            answer = {"Error": str(problem)}
-        if not answer["Error"]:
-            self.tally.bound += 1
+        except (httpx.HTTPError, ValueError):
+            self._assumed.discard(uid)
+            self._forget(uid, node)
             return
-        if uid not in self._assigned:
+        self._assumed.discard(uid)
+        self.tally.bound += 1
+
+    def _forget(self, uid: PodUID, node: NodeName) -> None:
+        """What was assumed isn't so: the node has its CPU and memory back."""
+        if self._assigned.get(uid) != node:
             self._machines[node].give(uid)
+            self._unpark()
         if uid in self._pods:
             self._fail(uid)
+
+    async def _ask(self, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the answer's fields; raise ValueError where kube-scheduler sees an error."""
+        answer = await self._post(verb, body)
+        if not isinstance(answer, dict):
+            raise ValueError(f"{verb} was answered with something else than an object")
+        if answer.get("Error"):
+            raise ValueError(str(answer["Error"]))
+        return answer
 
     async def _post(self, verb: str, body: Mapping[str, Any]) -> Any:
         answer = await self._client.post(f"/{verb}", json=body)
@@ -208,11 +230,16 @@ class KubeScheduler:
             self._active.append(uid)
         self._news.set()
 
-    def _park(self, uid: PodUID) -> None:
+    def _park(self, uid: PodUID, *, missed: bool) -> None:
+        """Set aside until an assigned pod changes; `missed`: one has, while this was looked at."""
         self.tally.unschedulable += 1
         self._parked.add(uid)
+        if missed:
+            self._queue(uid)
 
     def _unpark(self) -> None:
+        """Bring back what an extender turned down: any change of an assigned pod does."""
+        self._changes += 1
         for uid in list(self._parked):
             self._queue(uid)
 

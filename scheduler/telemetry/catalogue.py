@@ -99,9 +99,7 @@ GPU_MEMORY_USED = _gauge(
     "gpu_memory_used_ratio",
     _GPU,
     "ratio",
-    "Part of the GPU's memory that was measured to be held by others than our pods (processes of "
-    "the node, leaks) and is kept out of placement. What our pods use of their promise is not in "
-    "it: promises are no measurements.",
+    "Part of the GPU's memory that was measured to be in use, by whoever uses it.",
 )
 FREE = _gauge(
     "free_gpus", (), "gpus", "Capacity in GPUs that no pod holds, in parts of GPUs summed up."

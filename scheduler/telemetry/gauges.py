@@ -58,7 +58,7 @@ def _devices(devices: tuple[DeviceStanding, ...]) -> Iterator[GaugeMetricFamily]
     yield _family(catalogue.GPU_UTILIZATION, ((key, d.load / 1000) for key, d in labelled))
     yield _family(
         catalogue.GPU_MEMORY_USED,
-        ((key, _part(d.foreign_mib, d.memory_mib)) for key, d in labelled),
+        ((key, _part(d.used_mib, d.memory_mib)) for key, d in labelled),
     )
 
 

@@ -10,7 +10,14 @@ import pytest
 
 from hack.sizes import ROOT
 from scheduler.cli.main import run
-from tests.simulator.scenarios.test_scenariofile import BAD, SCENARIOS, entry, node, pending, running
+from tests.simulator.scenarios.test_scenariofile import (
+    BAD,
+    SCENARIOS,
+    entry,
+    node,
+    pending,
+    running,
+)
 
 KAI = str(SCENARIOS / "kai.json")
 

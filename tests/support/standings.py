@@ -55,6 +55,7 @@ def device(uuid: str = "GPU-0", **changes: object) -> DeviceStanding:
         memory_mib=81920,
         healthy=True,
         foreign_mib=0,
+        used_mib=0,
         load=0,
         slices=(),
     )
@@ -144,6 +145,7 @@ class Story:
                     model=model,
                     memory_mib=memory,
                     foreign_mib=strange,
+                    used_mib=strange,
                     healthy=(n, index) != (4, 2),
                     load=(n * 271 + index * 397 + int(seconds) * 7) % 1000,
                 )

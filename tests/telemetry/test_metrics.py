@@ -144,7 +144,8 @@ def test_ratios_of_a_gpu_are_parts_of_that_gpu(name: str, want: float) -> None:
         "GPU-a",
         milli=400,
         load=421,
-        foreign_mib=20480,
+        foreign_mib=0,
+        used_mib=20480,
         slices=(piece(milli=200), piece(milli=100, bound=False)),
     )
     text = Metrics().exposition(Standing(at=0.0, devices=(card,)))

@@ -72,16 +72,17 @@ def _begin(this: Round) -> _Allocation:
 def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    refused = over_caps(this.tree, pod, this.counts(pod), held=work.turns.held, fixed=work.fixed)
-    if refused is not None:
+    placement = _place(work, leaf, pod)
+    # By memory a pod counts by the card that it lands on, which is known only now.
+    milli = this.counts(pod) if placement is None else placement.milli
+    refused = over_caps(this.tree, pod, milli, held=work.turns.held, fixed=work.fixed)
+    if refused is not None and (placement is not None or not pod.request.memory_mib):
         this.holds.append(Hold(pod, refused))
         return
-    placement = _place(work, leaf, pod)
     if placement is None:
         work.tried.setdefault(leaf, []).append(pod)
         return
     work.trial.take(placement, pod.request)
-    # By memory a pod counts by the card that it lands on, which is known only now.
     work.turns.took(leaf, placement.milli)
     if not pod.preemptible:
         this.tree.charge(work.fixed, leaf, placement.milli)
@@ -108,8 +109,9 @@ def _hold_the_rest(work: _Allocation) -> None:
     }
     for leaf, pods in left.items():
         # By what is due, not by who took the last room: that would change with every pod that ends.
-        if len(left) > 1 and (work.turns.owed_seconds(leaf) or 0.0) <= 0:
-            due, holds = this.shares[leaf], work.turns.held[leaf]
+        due, holds = this.shares[leaf], work.turns.held[leaf]
+        has_due = this.capacity.gpus and (work.turns.owed_seconds(leaf) or 0.0) <= 0
+        if has_due and (len(left) > 1 or not due):
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
             this.holds.extend(Hold(pod, verdict) for pod in pods)
         else:

@@ -28,6 +28,12 @@ class Explainer:
 
     def waits_for_turn(self, leaf: TenantName, *, due: Fraction, holds: int) -> Verdict:
         """Return the verdict on a tenant that has its due, GPUs, of which it `holds` milli."""
+        if not due:
+            return Verdict(
+                Reason.WAITS_FOR_TURN,
+                f"guarantees, priorities and weights leave nothing for {leaf} now, it lives on "
+                "what is idle; raise its guarantee or weight",
+            )
         return Verdict(
             Reason.WAITS_FOR_TURN,
             f"{leaf} has {format_gpus(holds)} of its due {format_gpus(due * MILLI)} GPUs; "
@@ -47,5 +53,8 @@ class Explainer:
             what = "too little CPU or memory is free beside such GPUs; ask for less of it or wait"
         else:
             what = f"{self._free} GPUs are free in all, at most {self._most} on one card"
+            if request.memory_mib or self._after.memory_matters:
+                most = max(int(self._after.room_mib.max(initial=0)), 0)
+                what += f", and at most {most} MiB of a card's memory"
             what += "; ask for less or wait for pods to end"
         return f"it needs {request.describe()}; {what}"

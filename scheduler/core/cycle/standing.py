@@ -137,5 +137,6 @@ def _devices_of(
             healthy=device.healthy,
             foreign_mib=device.foreign_mib,
             load=device.load,
+            used_mib=device.used_mib,
             slices=tuple(slices.get((node.name, device.uuid), ())),
         )

@@ -11,7 +11,8 @@ class Device:
     """One card, or one MIG slice of a card.
 
     `milli` is what it counts as in shares (a MIG slice less than 1000), `foreign_mib` memory that
-    strangers hold on it (MiB, measured), `load` its measured utilisation in permille.
+    strangers hold on it (MiB, measured), `used_mib` all that is in use (MiB, measured), `load` its
+    measured utilisation in permille.
     """
 
     uuid: DeviceUUID
@@ -22,6 +23,7 @@ class Device:
     healthy: bool = True
     foreign_mib: int = 0
     load: int = 0
+    used_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Kubernetes' pod (its JSON as a dict) → Pod. The one reader, beside the one request parser."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -104,4 +105,5 @@ def _seconds(timestamp: object) -> float:
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     day_of_era = era_year * 365 + era_year // 4 - era_year // 100 + day_of_year
     days = year // 400 * 146097 + day_of_era - 719468
-    return days * 86400 + hours * 3600 + minutes * 60 + seconds
+    found = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    return found if math.isfinite(found) else 0.0

@@ -40,7 +40,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStanding:
-    """One device and who is on it. `milli` is its capacity, `load` measured, in permille."""
+    """One device and who is on it. `milli` is its capacity.
+
+    Measured: `load` in permille, `used_mib` memory in use, `foreign_mib` what strangers hold of it.
+    """
 
     node: NodeName
     index: int
@@ -51,6 +54,7 @@ class DeviceStanding:
     healthy: bool
     foreign_mib: int
     load: int
+    used_mib: int
     slices: tuple[Slice, ...]
 
 

@@ -18,7 +18,8 @@ Entry = Mapping[str, Any]
 def read_document(path: Path) -> object:
     """Return the file's JSON with every number as an exact Fraction; raise InvalidFile."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors put a mark before the text.
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidFile(str(path), "is no UTF-8 text; write it as JSON in UTF-8") from None
     except (OSError, ValueError) as problem:
@@ -75,6 +76,8 @@ def text(entry: Entry, key: str, where: str) -> str:
     found = value(entry, key, where)
     if not isinstance(found, str) or not found:
         raise InvalidInput(f'{where}: "{key}" must be a text that is not empty')
+    if not found.isprintable():
+        raise InvalidInput(f'{where}: "{key}" has characters that can\'t be shown; leave them out')
     return found
 
 

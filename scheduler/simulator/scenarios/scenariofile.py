@@ -94,7 +94,12 @@ def _scenario(entry: Entry, where: str) -> Scenario:
     }
     _refuse_twice("node", [node.name for node in nodes], where)
     _refuse_twice("pod", [pod.name for kind in pods.values() for _, pod in kind], where)
-    gangs = {str(each["gang"]) for kind in pods.values() for each, _ in kind if "gang" in each}
+    gangs = {
+        str(each["gang"])
+        for kind in pods.values()
+        for each, _ in kind
+        if each.get("gang") is not None and each.get("gang_size") != 1
+    }
     return Scenario(
         id=name,
         title=str(entry.get("title", "")),

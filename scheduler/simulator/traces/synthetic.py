@@ -13,7 +13,7 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
-from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB, Trace, TracePod
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace, TracePod
 
 NAME = "synthetic"
 SEED = 2023

@@ -13,7 +13,7 @@ from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import MAX_DEVICES, Request
-from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB, Trace, TracePod
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace, TracePod
 from scheduler.simulator.traces.tablefile import Row, read_rows
 
 ENVIRONMENT = "EQUIPOISE_TRACES"
@@ -35,8 +35,10 @@ def find_traces(
     None if nobody names one and none lies there. Raises InvalidFile where a folder is named that
     holds no list of nodes.
     """
-    named = option or environ.get(ENVIRONMENT)
-    folder = Path(named) if named else beside
+    named = option if option is not None else environ.get(ENVIRONMENT)
+    if named == "":
+        raise InvalidInput(f"--traces and {ENVIRONMENT} name a folder, or are left out")
+    folder = beside if named is None else Path(named)
     if _node_file(folder) is not None:
         return folder
     if named is None:

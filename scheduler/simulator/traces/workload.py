@@ -14,7 +14,7 @@ import numpy as np
 
 from scheduler.core.ledger.columns import Ints
 from scheduler.core.model.errors import InvalidInput
-from scheduler.simulator.traces.folder import Trace, TracePod
+from scheduler.simulator.traces.trace import Trace, TracePod
 
 Item = TypeVar("Item")
 

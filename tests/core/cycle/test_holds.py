@@ -210,3 +210,27 @@ def test_the_reason_stays_while_pods_of_others_come_and_go() -> None:
     second = plan_of(ledger, [A, B], [*backlog("a", 2)[1:], *backlog("b", 3)[1:]])
     assert admitted(second) == ["b1"]
     assert verdict(second, "a1").reason is verdict(first, "a1").reason is Reason.WAITS_FOR_TURN
+
+
+def test_by_memory_a_limit_is_held_against_the_card_that_the_pod_lands_on() -> None:
+    sizes = {"n1": 8_000, "n2": 32_000}
+    cards = [node(n, [device(f"{n}/0", memory_mib=mib)]) for n, mib in sizes.items()]
+    ledger = Ledger(cards)
+    ledger.bind(pod("r", 1000, "b"), place("n1", (0, 1000, 8_000)))
+    limited = tenant("a", limit=Fraction(1, 2))
+    # 8,000 MiB are a whole small card, but a quarter of the one that is free.
+    first, second, third = (pod(name, by_memory(8_000)) for name in ("p1", "p2", "p3"))
+    plan = settled(ledger, [limited, B], [first, second, third])
+    assert admitted(plan) == ["p1", "p2"]
+    assert verdict(plan, "p3").reason is Reason.OVER_LIMIT
+
+
+def test_who_is_due_nothing_is_told_so() -> None:
+    ledger = Ledger(TWO)
+    for name, index in (("r1", 0), ("r2", 1)):
+        ledger.bind(pod(name, 1000, "b"), place("n1", (index, 1000, 16_000)))
+    plan = settled(ledger, [tenant("a", weight=Fraction(0)), B], [pod("p")])
+    assert verdict(plan, "p").detail == (
+        "guarantees, priorities and weights leave nothing for a now, it lives on what is idle; "
+        "raise its guarantee or weight"
+    )

@@ -12,7 +12,14 @@ from scheduler.core.model.verdicts import Reason
 from scheduler.simulator.scenarios.judgement import differences
 from scheduler.simulator.scenarios.runner import Outcome, run
 from scheduler.simulator.scenarios.scenariofile import Scenario, read_scenarios
-from tests.simulator.scenarios.test_scenariofile import SCENARIOS, entry, node, pending, running, tenant
+from tests.simulator.scenarios.test_scenariofile import (
+    SCENARIOS,
+    entry,
+    node,
+    pending,
+    running,
+    tenant,
+)
 
 KAI = {scenario.id: scenario for scenario in read_scenarios(SCENARIOS / "kai.json")}
 
@@ -133,10 +140,16 @@ def test_what_can_not_run_there_is_told(one: Any, changes: dict[str, Any], says:
 
 
 def test_gangs_are_told_as_not_yet_there(one: Any) -> None:
-    outcome = run(one(pending=[pending("p", gang="g", gang_size=1)]))
+    outcome = run(one(pending=[pending("p", gang="g", gang_size=2)]))
     assert (outcome.needs, outcome.bound) == ("gangs", {})
 
 
 def test_limits_of_tenants_hold(one: Any) -> None:
     outcome = run(one(tenants=[tenant("a", limit=1)], pending=[pending("p"), pending("q")]))
     assert outcome.pending["q"].reason is Reason.OVER_LIMIT
+
+
+def test_a_gang_of_one_or_none_is_a_plain_pod(one: Any) -> None:
+    for plain in ({"gang": None}, {"gang": "g", "gang_size": 1}):
+        outcome = run(one(pending=[pending("p", **plain)]))
+        assert (outcome.needs, list(outcome.bound)) == ("", ["p"])

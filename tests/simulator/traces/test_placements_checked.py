@@ -7,7 +7,7 @@ import pytest
 from hack import check_placements
 from scheduler.core.packing.policies import POLICIES
 from scheduler.simulator.traces.experiment import Task, execute
-from scheduler.simulator.traces.folder import Trace
+from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
 

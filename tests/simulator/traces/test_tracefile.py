@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.requests import Request
-from scheduler.simulator.traces.folder import DEVICE_MEMORY_MIB
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB
 from scheduler.simulator.traces.tracefile import (
     find_traces,
     list_traces,

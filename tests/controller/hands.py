@@ -1,0 +1,85 @@
+"""A controller with everything around it made by hand: who carries out, who watches, the time."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from scheduler.clock import Clock
+from scheduler.controller.controller import Controller
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Hold
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import Tenant
+from scheduler.settings import Settings
+
+
+@dataclass
+class Hands:
+    """An applier: notes what it is told, and answers for a pod as `answers` says, True if nothing.
+
+    `meanwhile` happens while the release of a pod is under way.
+    """
+
+    answers: dict[str, bool | Exception] = field(default_factory=dict)
+    meanwhile: Callable[[Pod], None] = lambda _pod: None
+    released: list[str] = field(default_factory=list)
+    places: dict[str, Placement] = field(default_factory=dict)
+    held: list[tuple[str, str]] = field(default_factory=list)
+    speechless: bool = False
+
+    async def release(self, pod: Pod, placement: Placement) -> bool:
+        self.released.append(pod.name)
+        self.places[pod.name] = placement
+        self.meanwhile(pod)
+        answer = self.answers.get(pod.name, True)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def hold(self, hold: Hold) -> None:
+        self.held.append((hold.pod.name, hold.verdict.reason))
+        if self.speechless:
+            raise ConnectionError("no events today")
+
+
+@dataclass
+class Eyes:
+    """A watcher. `blind` rounds fail, one after the other."""
+
+    waits: list[tuple[str, float, float]] = field(default_factory=list)
+    decisions: list[tuple[str, str]] = field(default_factory=list)
+    phases: list[str] = field(default_factory=list)
+    blind: int = 0
+
+    def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
+        self.waits.append((tenant, seconds, turn))
+
+    def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
+        self.decisions += [(outcome, reason)] * by
+
+    def observe_cycle(self, phase: str, seconds: float) -> None:
+        self.phases.append(phase)
+        if self.blind:
+            self.blind -= 1
+            raise RuntimeError("blind")
+
+
+def controller(
+    ledger: Ledger,
+    tenants: Iterable[Tenant],
+    *,
+    clock: Clock,
+    hands: Hands | None = None,
+    eyes: Eyes | None = None,
+    settings: Settings | None = None,
+) -> Controller:
+    made = Controller(
+        ledger,
+        clock=clock,
+        settings=settings or Settings(),
+        applier=hands or Hands(),
+        watcher=eyes or Eyes(),
+    )
+    made.set_tenants(tenants)
+    return made

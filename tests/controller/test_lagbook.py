@@ -1,0 +1,65 @@
+"""Lag and service as time goes by."""
+
+from fractions import Fraction
+
+import pytest
+
+from scheduler.controller.lagbook import LagBook, Service
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.snapshot import Held
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Plan
+from scheduler.settings import Fairness
+from tests.support.builders import tenant
+
+A, B, TOP = (TenantName(name) for name in ("a", "b", "top"))
+PAIR = TenantTree([tenant("a"), tenant("b")])
+NESTED = TenantTree([tenant("top"), tenant("a", "top"), tenant("b", "top")])
+EVEN = Plan(shares={A: Fraction(2), B: Fraction(2)}, demand={A: Fraction(9), B: Fraction(9)})
+
+
+def test_what_is_told_counts_from_then_on_and_not_before() -> None:
+    book = LagBook(Fairness(), now=100.0)
+    book.adopt(EVEN)
+    book.advance(110.0, PAIR, {A: Held(milli=3000, pods=1)})
+    assert book.values == {A: 0.0, B: 0.0}
+    book.advance(114.0, PAIR, {A: Held(milli=3000, pods=1), B: Held(milli=1000, pods=1)})
+    # Of 3 delivered half is a's due: for 4 seconds it held 1.5 GPUs more than that.
+    assert book.values == {A: pytest.approx(-6.0), B: pytest.approx(6.0)}
+    assert book.service == {A: Service(due=28.0, got=12.0), B: Service(due=28.0, got=0.0)}
+
+
+def test_service_is_that_of_leaves() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(Plan(shares={TOP: Fraction(2), A: Fraction(1), B: Fraction(1)}))
+    book.advance(0.0, NESTED, {A: Held(milli=500, pods=1)})
+    book.advance(10.0, NESTED, {})
+    assert book.service == {A: Service(10.0, 5.0), B: Service(10.0, 0.0)}
+
+
+def test_who_wants_nothing_loses_its_credit_and_keeps_its_debt() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(EVEN)
+    book.advance(0.0, PAIR, {A: Held(milli=2000, pods=1)})
+    book.advance(10.0, PAIR, {})
+    book.adopt(Plan(shares={}, demand={A: Fraction(0), B: Fraction(0)}))
+    assert book.values == {A: pytest.approx(-10.0), B: 0.0}
+
+
+def test_a_clock_that_went_back_serves_nobody() -> None:
+    book = LagBook(Fairness(), now=100.0)
+    book.adopt(EVEN)
+    book.advance(100.0, PAIR, {A: Held(milli=1000, pods=1)})
+    book.advance(40.0, PAIR, {A: Held(milli=1000, pods=1)})
+    assert book.service == {}
+    book.advance(41.0, PAIR, {})
+    assert book.service[A] == Service(due=2.0, got=1.0)
+
+
+def test_tenants_that_are_gone_are_forgotten_but_what_they_got_stays_told() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(EVEN)
+    book.advance(0.0, PAIR, {B: Held(milli=1000, pods=1)})
+    book.advance(5.0, TenantTree([tenant("a")]), {})
+    assert set(book.values) == {A}
+    assert book.service[B].got == 5.0

@@ -1,0 +1,159 @@
+"""Pods as the API server stores them, read."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.core.model import assignment, names
+from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.podreader import gates_of, pinned_to, read_pod
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request
+from tests.core.model.pod_json import container
+
+
+def stored(*, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    known = {"uid": "u1", "name": "p", "namespace": "lab", "annotations": None}
+    return {"metadata": {**known, **metadata}, "spec": {"containers": [], **(spec or {})}}
+
+
+def read(pod: Any) -> Pod:
+    return read_pod(pod, lambda namespace: TenantName(f"team-{namespace}"))
+
+
+def asking(fraction: str, spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    return stored(annotations={names.GPU_FRACTION: fraction}, spec=spec)
+
+
+def test_everything_is_read() -> None:
+    pod = stored(
+        annotations={names.GPU_FRACTION: "0.25", names.PREEMPTIBLE: "false"},
+        creationTimestamp="1970-01-02T00:00:01Z",
+        spec={
+            "priority": -3,
+            "containers": [container(cpu="2", memory="1Gi")],
+            "schedulingGates": [{"name": "example.com/a"}, {"name": names.GATE}],
+        },
+    )
+    read_ = read(pod)
+    assert read_ == Pod(
+        uid=read_.uid,
+        namespace="lab",
+        name="p",
+        tenant=TenantName("team-lab"),
+        request=Request(1, 250, cpu_milli=2000, ram_mib=1024),
+        created=86_401.0,
+        priority=-3,
+        preemptible=False,
+        foreign_gates=("example.com/a",),
+    )
+    assert read_.uid == "u1"
+
+
+def test_what_is_left_out_has_plain_defaults() -> None:
+    read_ = read(stored())
+    assert (read_.created, read_.priority, read_.preemptible) == (0.0, 0, True)
+    assert (read_.foreign_gates, read_.problem, read_.request) == ((), "", Request())
+
+
+@pytest.mark.parametrize("key", ["uid", "name", "namespace"])
+@pytest.mark.parametrize("value", [None, "", 17])
+def test_a_pod_without_a_name_to_it_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InvalidInput, match="metadata"):
+        read({"metadata": {**stored()["metadata"], key: value}})
+
+
+@pytest.mark.parametrize("pod", [{}, {"metadata": None}, {"metadata": []}, {"metadata": "x"}])
+def test_what_is_no_pod_is_refused(pod: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"metadata\.uid"):
+        read(pod)
+
+
+@pytest.mark.parametrize("fraction", ["0", "-1", "1.5", "NaN", "half"])
+def test_a_request_that_can_not_be_read_becomes_the_pods_problem(fraction: str) -> None:
+    read_ = read(asking(fraction))
+    assert read_.request == Request()
+    assert read_.problem
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"containers": 17}, {"containers": ["x"]}, {"containers": [{"resources": {"requests": []}}]}],
+)
+def test_fields_of_another_type_are_a_problem_or_nothing_but_never_an_error(
+    spec: dict[str, Any],
+) -> None:
+    assert read(asking("0.5", spec)).uid == "u1"
+
+
+def test_annotations_must_leave_room_for_the_assignment_of_who_asks_for_a_gpu() -> None:
+    room = assignment.MAX_BYTES - assignment.OURS_BYTES
+    used = assignment.size({names.GPU_FRACTION: "0.5", "a": ""})
+    notes = {names.GPU_FRACTION: "0.5", "a": "x" * (room - used)}
+    assert read(stored(annotations=notes)).problem == ""
+    notes["a"] += "x"
+    assert str(room) in read(stored(annotations=notes)).problem
+    del notes[names.GPU_FRACTION]
+    assert read(stored(annotations={"a": "x" * 2 * room})).problem == ""
+
+
+@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)))
+def test_times_are_seconds_since_the_epoch(moment: datetime) -> None:
+    whole = moment.replace(microsecond=0, tzinfo=UTC)
+    text = whole.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    assert read(stored(creationTimestamp=text)).created == whole.timestamp()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", 17, "soon", "2026-01-01", "2026-01-01T00:00:00+01:00", "2026-01-01TZ",
+     "2026-01-01Tnan:00:00Z", "2026-01-01T00:00:infZ", "2026-1T0:0:0Z"],
+)  # fmt: skip
+def test_a_time_that_can_not_be_read_is_the_epoch(text: object) -> None:
+    assert read(stored(creationTimestamp=text)).created == 0.0
+
+
+def test_parts_of_a_second_are_read_too() -> None:
+    assert read(stored(creationTimestamp="1970-01-01T00:00:01.250000Z")).created == 1.25
+
+
+@pytest.mark.parametrize(
+    ("gates", "found"),
+    [(None, ()), ([], ()), ([{"name": "a"}, {"name": "b"}], ("a", "b")), ([{}, "x"], ("",))],
+)
+def test_gates(gates: object, found: tuple[str, ...]) -> None:
+    assert gates_of(stored(spec={"schedulingGates": gates})) == found
+
+
+def pin(*terms: dict[str, Any]) -> dict[str, Any]:
+    required = {"nodeSelectorTerms": list(terms)}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    return stored(spec={"affinity": affinity})
+
+
+def field(*nodes: str, key: str = "metadata.name", operator: str = "In") -> dict[str, Any]:
+    return {"matchFields": [{"key": key, "operator": operator, "values": list(nodes)}]}
+
+
+@pytest.mark.parametrize(
+    ("pod", "nodes"),
+    [
+        (pin(field("n1")), ("n1",)),
+        (pin(field("n1"), field("n2")), ("n1", "n2")),
+        (pin({**field("n1"), "matchExpressions": [{"key": "zone"}]}), ("n1",)),
+        (pin({"matchExpressions": [{"key": "metadata.name", "values": ["n1"]}]}), ()),
+        (pin(field("n1", operator="NotIn")), ()),
+        (pin(field("n1", key="spec.name")), ()),
+        (pin({}), ()),
+        (pin(), ()),
+        (stored(), ()),
+        (stored(spec={"affinity": None}), ()),
+        (stored(spec={"affinity": {"nodeAffinity": {}}}), ()),
+    ],
+)
+def test_only_required_names_pin(pod: dict[str, Any], nodes: tuple[str, ...]) -> None:
+    assert pinned_to(pod) == nodes
