@@ -17,9 +17,7 @@ from scheduler.controller.ports import Watcher
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.nodes import Node
-from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Hold
-from scheduler.core.model.pods import Pod
+from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.tenants import Tenant
 from scheduler.device.driver import to_devices
 from scheduler.device.mock import MockNode
@@ -192,11 +190,11 @@ class _Applier:
     def __init__(self, cluster: EmbeddedCluster, clock: Clock) -> None:
         self._cluster, self._clock = cluster, clock
 
-    async def release(self, pod: Pod, placement: Placement) -> bool:
+    async def release(self, admit: Admit) -> bool:
         """Take our gate off the pod and pin it, in the time that a write takes."""
         await self._clock.sleep(WRITE_SECONDS)
         try:
-            self._cluster.release(pod.uid, placement.node)
+            self._cluster.release(admit.pod.uid, *admit.nodes)
         except apierrors.NotFound:
             return False
         return True

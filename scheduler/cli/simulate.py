@@ -19,10 +19,10 @@ from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.packing.policies import POLICIES
 from scheduler.simulator.traces import report
 from scheduler.simulator.traces.experiment import Run, Task, run_all
-from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace
 from scheduler.simulator.traces.published import read_published
 from scheduler.simulator.traces.synthetic import NAME as SYNTHETIC
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace
 from scheduler.simulator.traces.tracefile import ENVIRONMENT, find_traces, list_traces, read_trace
 
 MOST_SEEDS = 1000

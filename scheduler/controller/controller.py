@@ -30,6 +30,9 @@ from scheduler.settings import Settings
 COALESCE_SECONDS = 0.02
 """Events of one burst make one round: so long the loop waits after the first."""
 
+LATE_SECONDS = 5.0
+"""A released pod that isn't bound by then is shown as waiting."""
+
 IDLE_SECONDS = 5.0
 """The longest without a round: bookings that nobody confirmed end by then."""
 
@@ -68,6 +71,7 @@ class Controller:
         self._lags = LagBook(settings.fairness, now=clock.now())
         self._plan = Plan()
         self._next_since: dict[PodUID, float] = {}
+        self._reserved: dict[PodUID, float] = {}
         self._departures: dict[PodUID, _Departure] = {}
         self._news = asyncio.Event()
 
@@ -110,6 +114,7 @@ class Controller:
     def bound(self, pod: Pod, placement: Placement) -> None:
         """A pod is bound: the truth, wherever it was decided."""
         before = self._ledger.holdings.get(pod.uid)
+        self._reserved.pop(pod.uid, None)
         self._note_wait(pod, on_its_way=before is not None and not before.bound)
         self.ungated(pod.uid)
         if before is not None and before.bound and before.placement == placement:
@@ -122,6 +127,7 @@ class Controller:
     def gone(self, uid: PodUID) -> None:
         """A pod is gone or finished: what it held is free."""
         self.ungated(uid)
+        self._reserved.pop(uid, None)
         self._next_since.pop(uid, None)
         self._sync()
         self._ledger.release(uid)
@@ -183,10 +189,17 @@ class Controller:
             self.tree,
             plan=self._plan,
             lags=self._lags.values,
-            waiting=self.queue.waiting(),
+            waiting=self.queue.waiting(self._late()),
             mix=self.mixer.mix,
             now=self._clock.now(),
         )
+
+    def _late(self) -> list[Pod]:
+        """Pods whose place is reserved for longer than it takes to bind them."""
+        now = self._clock.now()
+        ways = {uid for uid, since in self._reserved.items() if now - since >= LATE_SECONDS}
+        holdings = self._ledger.holdings
+        return [holdings[uid].pod for uid in ways if uid in holdings and not holdings[uid].bound]
 
     def _profile(self) -> Profile:
         return Profile(
@@ -207,6 +220,7 @@ class Controller:
             log.info("pod %s has to wait for another round: %s", pod.key, problem)
             self._news.set()
             return
+        self._reserved[pod.uid] = self._clock.now()
         self._next_since[pod.uid] = self.queue.next_since(pod, self._clock.now())
         self.queue.drop(pod.uid)
         self._departures[pod.uid] = _Departure(admit)
@@ -217,7 +231,7 @@ class Controller:
         if leaving.written or self._departures.get(pod.uid) is not leaving:
             return
         try:
-            leaving.written = await self._applier.release(pod, leaving.admit.placement)
+            leaving.written = await self._applier.release(leaving.admit)
         except Exception:
             # It may be written all the same: the place stays, and the next round tries again.
             log.exception("pod %s could not be released", pod.key)

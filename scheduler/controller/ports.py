@@ -3,16 +3,14 @@
 from typing import Protocol
 
 from scheduler.core.model.ids import TenantName
-from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Hold
-from scheduler.core.model.pods import Pod
+from scheduler.core.model.plans import Admit, Hold
 
 
 class Applier(Protocol):
     """Carries decisions out: the API server's client live, the embedded cluster without one."""
 
-    async def release(self, pod: Pod, placement: Placement) -> bool:
-        """Take our gate off the pod and name its node, in one write; False if the pod is gone.
+    async def release(self, admit: Admit) -> bool:
+        """Take our gate off the pod and pin it to its nodes, in one write; False if it is gone.
 
         Whatever it raises means that the outcome is unknown: it is called again for the same place.
         """

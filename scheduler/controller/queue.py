@@ -7,7 +7,7 @@ from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Waiting
-from scheduler.core.model.verdicts import Verdict
+from scheduler.core.model.verdicts import Reason, Verdict
 
 
 @dataclass(slots=True)
@@ -62,17 +62,12 @@ class Queue:
         uid, since = self._first.get(pod.tenant, (None, now))
         return since if uid == pod.uid else now
 
-    def waiting(self) -> list[Waiting]:
-        """Return who waits and why, the longest first."""
-        listed = [
-            Waiting(
-                uid=uid,
-                pod=self.pods[uid].key,
-                tenant=self.pods[uid].tenant,
-                request=self.pods[uid].request.describe(),
-                since=self.pods[uid].created,
-                verdict=verdict,
-            )
-            for uid, verdict in self.verdicts.items()
-        ]
+    def waiting(self, late: Iterable[Pod] = ()) -> list[Waiting]:
+        """Return who waits and why, the longest first; `late` was released and isn't bound yet."""
+        listed = [_waiting(self.pods[uid], verdict) for uid, verdict in self.verdicts.items()]
+        listed += [_waiting(pod, Verdict(Reason.RELEASED)) for pod in late]
         return sorted(listed, key=lambda each: (each.since, each.uid))
+
+
+def _waiting(pod: Pod, verdict: Verdict) -> Waiting:
+    return Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, verdict)

@@ -73,8 +73,11 @@ class EmbeddedCluster:
         self._tell("ADDED", stored)
         return stored
 
-    def release(self, uid: PodUID, node: NodeName) -> None:
-        """Take our gate off and pin the pod to a node, in one write; NotFound if it is gone."""
+    def release(self, uid: PodUID, *nodes: NodeName) -> None:
+        """Take our gate off and pin the pod to nodes, in one write; NotFound if it is gone.
+
+        The API server takes one name in a requirement, so each node is a term of its own.
+        """
         changed = self._change(uid)
         spec = changed["spec"]
         spec["schedulingGates"] = [
@@ -89,6 +92,7 @@ class EmbeddedCluster:
                                 {"key": "metadata.name", "operator": "In", "values": [node]},
                             ]
                         }
+                        for node in nodes
                     ],
                 }
             }

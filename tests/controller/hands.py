@@ -8,7 +8,7 @@ from scheduler.controller.controller import Controller
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Hold
+from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.tenants import Tenant
 from scheduler.settings import Settings
@@ -28,9 +28,10 @@ class Hands:
     held: list[tuple[str, str]] = field(default_factory=list)
     speechless: bool = False
 
-    async def release(self, pod: Pod, placement: Placement) -> bool:
+    async def release(self, admit: Admit) -> bool:
+        pod = admit.pod
         self.released.append(pod.name)
-        self.places[pod.name] = placement
+        self.places[pod.name] = admit.placement
         self.meanwhile(pod)
         answer = self.answers.get(pod.name, True)
         if isinstance(answer, Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,13 +45,13 @@ class History:
         self.ledger = Ledger([node("n1", 3), node("n2", 2)])
         self.controller = controller(self.ledger, TENANTS, clock=self.clock, hands=self.hands)
         self.pods: dict[str, Pod] = {}
-        self.turnover = 1.0
+        self.turnover, self.numbers = 1.0, count()
         for leaf in LEAVES:
             for _ in range(8):
                 self.add(leaf, whole() if leaf in "ac" else share(500))
 
     def add(self, leaf: str, request: Request) -> None:
-        new = pod(f"{leaf}{len(self.pods)}", request, leaf, created=self.clock.time)
+        new = pod(f"{leaf}{next(self.numbers)}", request, leaf, created=self.clock.time)
         self.pods[new.uid] = new
         self.controller.add(new)
 

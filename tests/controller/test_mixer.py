@@ -4,6 +4,18 @@ from scheduler.controller.mixer import KINDS_KEPT, Mixer
 from tests.support.builders import share, whole
 
 
+def test_a_few_more_of_many_leave_the_mix_as_it_is() -> None:
+    mixer = Mixer()
+    for _ in range(100):
+        mixer.count(share(500))
+    mix = mixer.mix
+    for _ in range(4):
+        mixer.count(whole())
+        assert mixer.mix is mix
+    mixer.count(whole())
+    assert mixer.mix is not mix
+
+
 def test_the_mix_is_the_same_object_until_something_is_counted() -> None:
     mixer = Mixer()
     empty = mixer.mix

@@ -95,6 +95,16 @@ def test_a_pod_that_can_not_be_stopped_fits_inside_the_guarantee() -> None:
     assert isinstance(plan(pod("p", 501), names("n1")), Placement)
 
 
+def test_what_could_never_fit_is_told_from_what_has_no_room_now() -> None:
+    ledger = Ledger([node("n1", 2)])
+    ledger.bind(pod("p", whole(2)), place("n1", (0, 1000, 16_000), (1, 1000, 16_000)))
+    plan = planner(ledger)
+    assert reason(plan(pod("q", whole(2)), names("n1"))) == Reason.NO_ROOM
+    assert reason(plan(pod("q", whole(3)), names("n1"))) == Reason.NEVER_FITS
+    ledger.put_nodes([node("n2", 3)])
+    assert reason(plan(pod("q", whole(3)), names("n1"))) == Reason.NO_ROOM
+
+
 def test_a_closed_node_is_no_place() -> None:
     ledger = Ledger([node("n1")])
     ledger.close_node(NodeName("n1"), "somebody can't be understood")

@@ -17,6 +17,9 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.packer import Packer
 
+ALTERNATIVES = 2
+"""Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
+
 
 @dataclass(slots=True)
 class _Allocation:
@@ -82,11 +85,12 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     if placement is None:
         work.tried.setdefault(leaf, []).append(pod)
         return
+    others = work.packer.others(pod.request, placement.node, ALTERNATIVES)
     work.trial.take(placement, pod.request)
     work.turns.took(leaf, placement.milli)
     if not pod.preemptible:
         this.tree.charge(work.fixed, leaf, placement.milli)
-    this.admits.append(Admit(pod, placement))
+    this.admits.append(Admit(pod, placement, others))
 
 
 def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
@@ -12,10 +12,19 @@ from scheduler.core.model.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Let the pod go to its planned place."""
+    """Let the pod go to its planned place.
+
+    `alternatives` are other nodes that could take it, the best first: a pin can't be taken back.
+    """
 
     pod: Pod
     placement: Placement
+    alternatives: tuple[NodeName, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[NodeName, ...]:
+        """The nodes to pin it to, the planned one first."""
+        return (self.placement.node, *self.alternatives)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     OVER_GUARANTEE = "OverGuarantee"
     WAITS_FOR_TURN = "WaitsForTurn"
     NO_ROOM = "NoRoom"
+    RELEASED = "Released"
 
 
 SENTENCES = {
@@ -28,6 +29,7 @@ SENTENCES = {
     Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
     Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
+    Reason.RELEASED: "its turn has come and its place is reserved, but it is not bound yet",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""
 

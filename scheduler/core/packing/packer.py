@@ -12,6 +12,7 @@ import numpy as np
 from scheduler.core.ledger.columns import Columns, Ints, Rows
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.requests import Request, Spreading
 from scheduler.core.packing.fit import Candidates, candidates, mib_each
@@ -85,6 +86,16 @@ class Packer:
         if self._columns.load_matters and request.devices:
             row = self._calmest(request, row, keys, among)
         return Placement(self._columns.names[row], self._slots(request, row, seed))
+
+    def others(self, request: Request, node: NodeName, count: int) -> tuple[NodeName, ...]:
+        """Return at most `count` other nodes with room for the request, the best first."""
+        columns, keys = self._columns, self._keys(request)
+        # One more than asked for: the node itself may be among them.
+        best = (
+            np.argpartition(keys, -count - 1)[-count - 1 :] if len(keys) > count else keys.argsort()
+        )
+        ranked = [int(row) for row in best[np.argsort(-keys[best])] if keys[row] != _NO]
+        return tuple(columns.names[row] for row in ranked if columns.names[row] != node)[:count]
 
     def fits(self, request: Request) -> bool:
         """Whether there is room anywhere."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 
 from scheduler.simulator.traces import measures
-from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.placementfile import write_placements
 from scheduler.simulator.traces.replay import replay, target_workload
+from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.workload import build_workload
 
 

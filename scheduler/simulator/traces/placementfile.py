@@ -7,8 +7,8 @@ no node. A pod that arrives several times has a line for each time.
 from collections.abc import Iterable, Iterator, Sequence
 
 from scheduler.core.model.placements import Placement
-from scheduler.simulator.traces.trace import TracePod
 from scheduler.simulator.traces.replay import Places
+from scheduler.simulator.traces.trace import TracePod
 
 HEADER = "pod,node,devices"
 

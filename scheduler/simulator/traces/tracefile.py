@@ -13,8 +13,8 @@ from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import MAX_DEVICES, Request
-from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace, TracePod
 from scheduler.simulator.traces.tablefile import Row, read_rows
+from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace, TracePod
 
 ENVIRONMENT = "EQUIPOISE_TRACES"
 BESIDE = Path("../shared/traces")

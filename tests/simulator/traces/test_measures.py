@@ -10,9 +10,9 @@ from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
 from scheduler.simulator.traces import measures
-from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.replay import replay, target_workload
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.workload import Workload, build_workload
 
 

@@ -7,8 +7,8 @@ import pytest
 from hack import check_placements
 from scheduler.core.packing.policies import POLICIES
 from scheduler.simulator.traces.experiment import Task, execute
-from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\na,8000,1000,2,T4\nb,8000,1000,0,\n"

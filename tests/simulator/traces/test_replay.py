@@ -10,10 +10,10 @@ from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.policies import POLICIES
-from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.placementfile import write_placements
 from scheduler.simulator.traces.replay import replay
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.workload import Workload, build_workload
 
 SHARES = st.builds(

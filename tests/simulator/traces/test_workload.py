@@ -10,8 +10,8 @@ from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
-from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import Trace, TracePod
 from scheduler.simulator.traces.workload import build_workload
 
 REQUESTS = st.one_of(
