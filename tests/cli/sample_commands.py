@@ -30,3 +30,8 @@ def unreadable() -> None:
 @click.command()
 def interrupted() -> None:
     raise KeyboardInterrupt
+
+
+@click.command()
+def broken() -> None:
+    raise ZeroDivisionError("nothing to divide by")

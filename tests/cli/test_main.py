@@ -10,7 +10,7 @@ from scheduler.cli.main import COMMANDS, Entry, run
 
 SAMPLES = {
     name: Entry(f"tests.cli.sample_commands:{name}", f"Help of {name}.")
-    for name in ("fine", "refuse", "stumble", "unreadable", "interrupted")
+    for name in ("fine", "refuse", "stumble", "unreadable", "interrupted", "broken")
 } | {"absent": Entry("tests.cli.no_such_module:absent", "Not there.")}
 
 Captured = pytest.CaptureFixture[str]
@@ -30,6 +30,12 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         ("stumble", 2, "equipoise: cluster.yaml:3: a node has no name; give it one\n"),
         ("unreadable", 2, "equipoise: gone.yaml: No such file or directory\n"),
         ("interrupted", 130, "\n"),
+        (
+            "broken",
+            2,
+            "equipoise: internal error, please report it (ZeroDivisionError: nothing to divide by); "
+            "with EQUIPOISE_DEBUG=1 it tells where\n",
+        ),
     ],
 )
 def test_a_command_ends_with_its_status_and_at_most_one_line(

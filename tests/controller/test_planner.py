@@ -125,3 +125,13 @@ def test_every_place_is_one_that_the_ledger_takes(
             assert outcome.node in offered
             ledger.reserve(each, outcome)
     assert ledger.columns.free.min(initial=0) >= 0
+
+
+def test_what_no_node_could_ever_hold_is_told_apart_from_what_waits() -> None:
+    ledger = Ledger([node("n1", 2)])
+    plan = planner(ledger)
+    assert reason(plan(pod("p", whole(3)), names("n1"))) == Reason.NEVER_FITS
+    assert reason(plan(pod("p", by_memory(99_999)), names("n1"))) == Reason.NEVER_FITS
+    ledger.put_nodes([node("n2", 4)])
+    assert isinstance(plan(pod("p", whole(3)), names("n1", "n2")), Placement)
+    assert reason(plan(pod("p", whole(3)), names("n1"))) == Reason.NO_ROOM

@@ -1,0 +1,27 @@
+"""Other nodes that a pod is pinned to, should its planned one fail meanwhile."""
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.packing.packer import Packer
+from tests.support.builders import node, share, whole
+
+
+def test_others_are_nodes_with_room_and_never_the_planned_one() -> None:
+    columns = Columns([node("n1", 1), node("n2", 1), node("n3", 2), node("n4", 2)])
+    packer = Packer(columns, "best-fit")
+    planned = packer.place(whole(2))
+    assert planned is not None
+    assert planned.node == "n3"
+    assert packer.others(whole(2), planned.node, 2) == ("n4",)
+
+
+def test_the_best_come_first_and_no_more_than_asked_for() -> None:
+    columns = Columns([node(f"n{number}", number) for number in (4, 1, 3, 2)])
+    packer = Packer(columns, "best-fit")
+    assert packer.others(share(500), "n1", 2) == ("n2", "n3")
+    assert packer.others(share(500), "n2", 2) == ("n1", "n3")
+    assert packer.others(share(500), "n1", 9) == ("n2", "n3", "n4")
+
+
+def test_where_nothing_fits_there_are_none() -> None:
+    assert Packer(Columns([node("n1", 1)]), "fgd").others(whole(2), "n1", 2) == ()
+    assert Packer(Columns(), "fgd").others(whole(2), "n1", 2) == ()
