@@ -14,9 +14,9 @@ from time import perf_counter
 import numpy as np
 
 from scheduler.core.model.requests import Request
-from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.replay import replay, target_workload
 from scheduler.simulator.traces.synthetic import synthetic_trace
+from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
 from scheduler.simulator.traces.workload import Workload, build_workload
 

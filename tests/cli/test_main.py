@@ -33,8 +33,8 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         (
             "broken",
             2,
-            "equipoise: internal error, please report it (ZeroDivisionError: nothing to divide by); "
-            "with EQUIPOISE_DEBUG=1 it tells where\n",
+            "equipoise: internal error, please report it "
+            "(ZeroDivisionError: nothing to divide by); with EQUIPOISE_DEBUG=1 it tells where\n",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Other nodes that a pod is pinned to, should its planned one fail meanwhile."""
 
 from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.ids import NodeName
 from scheduler.core.packing.packer import Packer
 from tests.support.builders import node, share, whole
 
@@ -17,11 +18,11 @@ def test_others_are_nodes_with_room_and_never_the_planned_one() -> None:
 def test_the_best_come_first_and_no_more_than_asked_for() -> None:
     columns = Columns([node(f"n{number}", number) for number in (4, 1, 3, 2)])
     packer = Packer(columns, "best-fit")
-    assert packer.others(share(500), "n1", 2) == ("n2", "n3")
-    assert packer.others(share(500), "n2", 2) == ("n1", "n3")
-    assert packer.others(share(500), "n1", 9) == ("n2", "n3", "n4")
+    assert packer.others(share(500), NodeName("n1"), 2) == ("n2", "n3")
+    assert packer.others(share(500), NodeName("n2"), 2) == ("n1", "n3")
+    assert packer.others(share(500), NodeName("n1"), 9) == ("n2", "n3", "n4")
 
 
 def test_where_nothing_fits_there_are_none() -> None:
-    assert Packer(Columns([node("n1", 1)]), "fgd").others(whole(2), "n1", 2) == ()
-    assert Packer(Columns(), "fgd").others(whole(2), "n1", 2) == ()
+    assert Packer(Columns([node("n1", 1)]), "fgd").others(whole(2), NodeName("n1"), 2) == ()
+    assert Packer(Columns(), "fgd").others(whole(2), NodeName("n1"), 2) == ()
