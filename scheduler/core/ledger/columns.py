@@ -80,6 +80,7 @@ class Columns:
         self.epoch = 0
         self.memory_matters = False
         self.load_matters = False
+        self._largest: tuple[int, tuple[int, int]] | None = None
         self._allocate(0, 1)
         self.add(list(nodes))
 
@@ -87,6 +88,18 @@ class Columns:
     def width(self) -> int:
         """D, the most devices that one node has."""
         return int(self.cap.shape[1])
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """CPU (milli-CPU) and GPUs (milli-GPU) of the largest node of each; at least 1.
+
+        Worked out once an epoch: whatever changes them begins a new one.
+        """
+        if self._largest is None or self._largest[0] != self.epoch:
+            cpu = max(int(self.cpu_cap.max(initial=0)), 1)
+            milli = max(int(self.cap.sum(axis=1).max(initial=0)), 1)
+            self._largest = (self.epoch, (cpu, milli))
+        return self._largest[1]
 
     def add(self, nodes: Sequence[Node]) -> None:
         """Append rows for new nodes, all free."""

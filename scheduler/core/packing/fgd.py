@@ -49,12 +49,15 @@ def first(fits: Bools, order: Ints, count: int) -> Bools:
 def _after_share(
     columns: Columns, seen: Candidates, mix: Mix, whole: Bools, cpu_left: Ints
 ) -> Ints:
-    """Usable milli-GPU, times `total`, if the share went to device d: [K, D]."""
-    if mix.has_several:
-        return _after_share_one_by_one(columns, seen, mix, whole, cpu_left)
+    """Usable milli-GPU, times `total`, if the share went to device d: [K, D].
+
+    Device by device only d itself changes: what the others are worth is the sum less d's own.
+    """
     room, lines = seen.room, mix.lines(columns, seen.rows, cpu_left)
-    stays = mix.value(lines, room)
-    gets = mix.value(lines, np.maximum(room - seen.milli, 0))
+    left = np.maximum(room - seen.milli, 0)
+    stays, gets = mix.value(lines, room), mix.value(lines, left)
+    if mix.has_several:
+        gets = gets + mix.value_of_several(columns, seen.rows, room, left, cpu_left)
     if not mix.has_wholes:
         alone: Ints = stays.sum(axis=1, keepdims=True) - stays + gets
         return alone
@@ -65,20 +68,6 @@ def _after_share(
     others_if_used = with_all.sum(axis=1, keepdims=True) - with_all
     others_if_fresh = with_one_less.sum(axis=1, keepdims=True) - with_one_less
     after: Ints = np.where(whole, others_if_fresh, others_if_used) + gets
-    return after
-
-
-def _after_share_one_by_one(
-    columns: Columns, seen: Candidates, mix: Mix, whole: Bools, cpu_left: Ints
-) -> Ints:
-    """Do the same by trying each device: requests for shares of several devices need it."""
-    after = np.zeros(seen.room.shape, dtype=np.int64)
-    milli = np.broadcast_to(seen.milli, seen.room.shape)
-    for device in range(seen.room.shape[1]):
-        room, untouched = seen.room.copy(), whole.copy()
-        room[:, device] = np.maximum(room[:, device] - milli[:, device], 0)
-        untouched[:, device] = False
-        after[:, device] = mix.usable(columns, seen.rows, room, untouched, cpu_left)
     return after
 
 

@@ -108,6 +108,24 @@ class Mix:
         count = np.minimum(np.maximum(untouched, 0), self._most)
         return self._together.take(lines * (self._most + 1) + count[:, None], mode="clip")
 
+    def value_of_several(
+        self, columns: Columns, rows: Rows, room: Ints, left: Ints, free_cpu: Ints
+    ) -> Ints:
+        """What requests for shares of several devices can use if device d has only `left`: [K, D].
+
+        Of the whole node, times `total`; `room` [K, D] is what the devices have before.
+        """
+        value = np.zeros(room.shape, dtype=np.int64)
+        for (request, count), need in zip(self._several, self._shares, strict=True):
+            least = need[columns.model[rows]]
+            before, after = room >= least, left >= least
+            used, used_after = room * before, left * after
+            devices = np.count_nonzero(before, axis=1)[:, None] - before + after
+            usable = used.sum(axis=1, keepdims=True) - used + used_after
+            enough = (devices >= request.devices) & (free_cpu >= request.cpu_milli)[:, None]
+            value += count * enough * usable
+        return value
+
     @property
     def has_wholes(self) -> bool:
         """Whether requests for several whole devices are among the frequent ones."""

@@ -48,14 +48,15 @@ def random(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
 
 def best_fit(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     """Least left over: 100·(1 − (cpu left ÷ max + gpu left ÷ max) ÷ 2)."""
-    cpu = (columns.free_cpu[seen.rows] - seen.request.cpu_milli) / _most_cpu(columns)
-    gpu = (_free_milli(seen) - _milli_of_pod(seen)) / _most_milli(columns)
+    most_cpu, most_milli = columns.largest
+    cpu = (columns.free_cpu[seen.rows] - seen.request.cpu_milli) / most_cpu
+    gpu = (_free_milli(seen) - _milli_of_pod(seen)) / most_milli
     return _truncate(100 * (1 - (0.5 * cpu + 0.5 * gpu)))
 
 
 def dot_product(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     """Least alignment of what is free with what is asked for, each normed by the largest node."""
-    most_cpu, most_milli = _most_cpu(columns), _most_milli(columns)
+    most_cpu, most_milli = columns.largest
     cpu = columns.free_cpu[seen.rows] / most_cpu * (seen.request.cpu_milli / most_cpu)
     gpu = _free_milli(seen) / most_milli * (_milli_of_pod(seen) / most_milli)
     return _truncate(100 * (1 - (cpu + gpu) / 2))
@@ -82,7 +83,7 @@ def gpu_clustering(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     kind = hosted_kind(seen.request)
     if kind < 0:
         return random(columns, seen, mix)
-    most = _most_milli(columns)
+    most = columns.largest[1]
     base = 25 * (most - _free_milli(seen)) // most
     hosted = columns.hosted[seen.rows] > 0
     same, kinds = hosted[:, kind], np.count_nonzero(hosted, axis=1)
@@ -126,14 +127,6 @@ def _milli_of_pod(seen: Candidates) -> Ints | int:
         least: Ints = np.where(seen.devices, seen.milli, MILLI).min(axis=1)
         return least * seen.request.devices
     return seen.request.total_milli
-
-
-def _most_cpu(columns: Columns) -> int:
-    return max(int(columns.cpu_cap.max(initial=0)), 1)
-
-
-def _most_milli(columns: Columns) -> int:
-    return max(int(columns.cap.sum(axis=1).max(initial=0)), 1)
 
 
 def _truncate(score: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Ints:
