@@ -68,6 +68,7 @@ def _cells(each: TenantLine) -> tuple[Text | str, ...]:
 
 
 def _closing(result: Report) -> Iterator[str]:
+    yield "wait                   from being the next of its tenant until it is bound"
     yield f"Jain index of got/due  {result.jain:.3f}  (1 = everybody got the same part of its due)"
     yield (
         f"GPUs                   {result.gpus:g}, on average {result.allocated_mean:.1f} held and "
