@@ -114,7 +114,7 @@ def _story(judged: Judged) -> str:
 
 def _device_names(place: Placement) -> str:
     indices = ",".join(str(slot.index) for slot in place.slots)
-    return f"{place.node} GPU {indices}"
+    return f"{place.node} GPU {indices}" if indices else place.node
 
 
 def _summary(judged: list[Judged]) -> str:

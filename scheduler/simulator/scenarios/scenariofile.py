@@ -15,6 +15,7 @@ from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 from scheduler.core.model.tenants import Tenant
 from scheduler.simulator.scenarios import jsonfile
 from scheduler.simulator.scenarios.jsonfile import Entry
+from scheduler.simulator.scenarios.tenantentry import read_tenant
 
 AMPLE_CPU_MILLI, AMPLE_RAM_MIB = 10**9, 10**9
 MODEL = "any"
@@ -77,12 +78,13 @@ def _scenario(entry: Entry, where: str) -> Scenario:
     name = jsonfile.text(entry, "id", where)
     where = f'scenario "{name}"'
     nodes = tuple(_node(each, where) for each in jsonfile.objects(entry, "nodes", where))
+    total = Fraction(sum(len(node.devices) for node in nodes))
     tenants = tuple(
-        _tenant(each, where, age)
+        read_tenant(each, where, age, total=total)
         for age, each in enumerate(jsonfile.objects(entry, "tenants", where))
     )
     try:
-        TenantTree(tenants)
+        tree = TenantTree(tenants)
     except InvalidTenants as problem:
         raise InvalidInput(f"{where}: {problem}") from None
     spreading = _spreading(entry, where)
@@ -94,6 +96,9 @@ def _scenario(entry: Entry, where: str) -> Scenario:
     }
     _refuse_twice("node", [node.name for node in nodes], where)
     _refuse_twice("pod", [pod.name for kind in pods.values() for _, pod in kind], where)
+    for _, pod in pods["running"]:
+        if pod.tenant not in tree:
+            raise InvalidInput(f'{where}, pod "{pod.name}": there is no tenant "{pod.tenant}"')
     gangs = {
         str(each["gang"])
         for kind in pods.values()
@@ -143,23 +148,6 @@ def _node(entry: Entry, where: str) -> Node:
     return Node(NodeName(name), devices, AMPLE_CPU_MILLI, AMPLE_RAM_MIB)
 
 
-def _tenant(entry: Entry, where: str, age: int) -> Tenant:
-    name = jsonfile.text(entry, "name", where)
-    where = f'{where}, tenant "{name}"'
-    parent = jsonfile.parent(entry, where)
-    return Tenant(
-        name=TenantName(name),
-        parent=None if parent is None else TenantName(parent),
-        guarantee=jsonfile.amount(entry, "guarantee", where),
-        weight=jsonfile.amount(entry, "weight", where),
-        limit=None
-        if jsonfile.value(entry, "limit", where) is None
-        else jsonfile.amount(entry, "limit", where),
-        priority=jsonfile.whole(entry, "priority", where),
-        created=float(age),
-    )
-
-
 def _pod(entry: Entry, where: str, spreading: Spreading) -> Pod:
     name = jsonfile.text(entry, "name", where)
     where = f'{where}, pod "{name}"'
@@ -192,9 +180,9 @@ def _request(entry: Entry, where: str) -> Request:
         if not 0 < number < MOST_MEMORY_MIB:
             raise InvalidInput(f'{where}: "memory_mib" must be above 0, below {MOST_MEMORY_MIB}')
         return Request(devices=1, memory_mib=number)
-    if not 0 < number <= MAX_DEVICES:
-        raise InvalidInput(f'{where}: "gpus" must be 1 to {MAX_DEVICES}')
-    return Request(devices=number, milli=MILLI)
+    if not 0 <= number <= MAX_DEVICES:
+        raise InvalidInput(f'{where}: "gpus" must be 0 to {MAX_DEVICES}')
+    return Request(devices=number, milli=MILLI if number else 0)
 
 
 def _running(entry: Entry, pod: Pod, where: str, nodes: tuple[Node, ...]) -> Running:

@@ -9,9 +9,9 @@ from pathlib import Path
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.errors import InvalidFile, InvalidInput, InvalidTenants
 from scheduler.core.model.ids import TenantName
-from scheduler.core.model.tenants import Tenant
 from scheduler.simulator.scenarios import jsonfile
 from scheduler.simulator.scenarios.jsonfile import Entry
+from scheduler.simulator.scenarios.tenantentry import read_tenant
 
 Shares = Mapping[TenantName, Fraction]
 
@@ -53,7 +53,9 @@ def _case(entry: object, where: str) -> ShareCase:
     total = jsonfile.amount(case, "total", where)
     tenants = jsonfile.objects(case, "tenants", where)
     try:
-        tree = TenantTree(_tenant(each, where, age) for age, each in enumerate(tenants))
+        tree = TenantTree(
+            read_tenant(each, where, age, total=total) for age, each in enumerate(tenants)
+        )
     except InvalidTenants as problem:
         raise InvalidInput(f"{where}: {problem}") from None
     # An inner tenant's demand is its children's, so the file may leave it out.
@@ -71,22 +73,6 @@ def _case(entry: object, where: str) -> ShareCase:
         demand=demand,
         exact=_shares(case, "exact", where, tree),
         kai=_shares(case, "kai", where, tree),
-    )
-
-
-def _tenant(entry: Entry, where: str, age: int) -> Tenant:
-    name = jsonfile.text(entry, "name", f"{where}, tenant {age + 1}")
-    where = f'{where}, tenant "{name}"'
-    parent = jsonfile.parent(entry, where)
-    limit = jsonfile.value(entry, "limit", where)
-    return Tenant(
-        name=TenantName(name),
-        parent=None if parent is None else TenantName(parent),
-        guarantee=jsonfile.amount(entry, "guarantee", where),
-        weight=jsonfile.amount(entry, "weight", where),
-        limit=None if limit is None else jsonfile.amount(entry, "limit", where),
-        priority=jsonfile.whole(entry, "priority", where),
-        created=float(age),
     )
 
 

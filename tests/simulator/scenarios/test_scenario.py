@@ -153,3 +153,14 @@ def test_a_gang_of_one_or_none_is_a_plain_pod(one: Any) -> None:
     for plain in ({"gang": None}, {"gang": "g", "gang_size": 1}):
         outcome = run(one(pending=[pending("p", **plain)]))
         assert (outcome.needs, list(outcome.bound)) == ("", ["p"])
+
+
+def test_an_unlimited_guarantee_is_one_of_all_there_is(one: Any) -> None:
+    fixed = pending("p", gpus=2, preemptible=False)
+    outcome = run(one(tenants=[tenant("a", guarantee=None)], pending=[fixed]))
+    assert list(outcome.bound) == ["p"]
+
+
+def test_a_pod_without_a_gpu_runs_beside_the_others(one: Any) -> None:
+    outcome = run(one(running=[running("r", gpus=0)], pending=[pending("p", gpus=0)]))
+    assert [place.slots for place in outcome.places.values()] == [(), ()]
