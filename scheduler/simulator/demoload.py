@@ -21,15 +21,15 @@ FIRST_ARRIVAL_SECONDS, BETWEEN_ARRIVALS_SECONDS = 5.0, 1.5
 _LARGE_KINDS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (6, {names.GPU_FRACTION: "1"}),
     (1, {names.GPU_FRACTION: "2"}),
-    (6, {names.GPU_FRACTION: "0.5"}),
+    (5, {names.GPU_FRACTION: "0.5"}),
+    (1, {names.GPU_FRACTION: "0.5", names.GPU_COUNT: "2"}),
     (1, {names.GPU_FRACTION: "1", names.GPU_MODELS: "A100-SXM4-80GB"}),
 )
 _SMALL_KINDS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (5, {names.GPU_FRACTION: "0.25"}),
     (4, {names.GPU_FRACTION: "0.5"}),
     (2, {names.GPU_MEMORY: "8Gi"}),
-    (1, {names.GPU_FRACTION: "0.3", names.GPU_COUNT: "2"}),
-    (1, {names.GPU_FRACTION: "1"}),
+    (1, {names.GPU_FRACTION: "0.1"}),
 )
 
 
