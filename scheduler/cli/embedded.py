@@ -158,13 +158,8 @@ async def _report_use(
     machines: Sequence[MockNode], controller: Controller, clock: Clock, began: float
 ) -> None:
     """Report what changed of health, load and strangers' memory."""
-    known: Mapping[NodeName, Node] = {}
     while True:
-        now = {node.name: node for node in nodes_at(machines, clock.now() - began)}
-        changed = [node for name, node in now.items() if known.get(name) != node]
-        if changed:
-            controller.put_nodes(changed)
-        known = now
+        controller.put_nodes(nodes_at(machines, clock.now() - began))
         await clock.sleep(USAGE_SECONDS)
 
 

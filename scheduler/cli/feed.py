@@ -110,6 +110,8 @@ class Feed:
             self._ledger.reserve(pod, place)
         except LedgerError as problem:
             log.warning("pod %s was released, but finds no room now: %s", pod.key, problem)
+            return
+        self._controller.on_its_way(pod.uid)
 
 
 def _runs_no_more(pod: PodJSON) -> bool:

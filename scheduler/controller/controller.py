@@ -89,8 +89,10 @@ class Controller:
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Nodes are there, or changed: inventory, health, load, strangers' memory."""
+        before = self._ledger.generation
         self._ledger.put_nodes(nodes)
-        self._news.set()
+        if self._ledger.generation != before:
+            self._news.set()
 
     def add(self, pod: Pod) -> None:
         """A pod waits behind our gate, or changed while it does."""
@@ -105,6 +107,10 @@ class Controller:
             self.mixer.count(pod.request)
         self.queue.put(pod)
         self._news.set()
+
+    def on_its_way(self, uid: PodUID) -> None:
+        """A place was reserved for a pod that was released before we began."""
+        self._reserved.setdefault(uid, self._clock.now())
 
     def ungated(self, uid: PodUID) -> None:
         """A pod's gate is off, whoever took it: it waits no longer."""

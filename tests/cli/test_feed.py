@@ -13,6 +13,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
+from scheduler.core.model.verdicts import Reason
 from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, tenant
 from tests.support.extenders import ManualClock, pod_json
@@ -269,6 +270,15 @@ def test_after_a_restart_released_pods_are_reserved_beside_those_that_are_bound(
     assert world.waiting == {"r"}
     assert oversold_milli(world.ledger.columns) == 0
     assert world.eyes.waits == []
+
+
+def test_after_a_restart_a_released_pod_that_nobody_binds_is_shown_as_waiting() -> None:
+    world = World(Ledger([node("n1", 1)]))
+    world.feed.start([pinned("p", "n1")])
+    assert world.controller.standing().waiting == ()
+    world.clock.time += 60.0
+    (late,) = world.controller.standing().waiting
+    assert (late.uid, late.verdict.reason) == ("p", Reason.RELEASED)
 
 
 def test_after_a_restart_a_released_pod_without_room_waits_for_filter() -> None:

@@ -15,6 +15,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
+from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.packer import Packer
 
 ALTERNATIVES = 2
@@ -35,6 +36,7 @@ class _Allocation:
     turns: Turns
     fixed: dict[TenantName, int]
     full: set[Request] = field(default_factory=set)
+    capped: dict[tuple[TenantName, Request, bool], Verdict] = field(default_factory=dict)
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
     misses: Counter[TenantName] = field(default_factory=Counter)
 
@@ -75,12 +77,16 @@ def _begin(this: Round) -> _Allocation:
 def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    placement = _place(work, leaf, pod)
-    # By memory a pod counts by the card that it lands on, which is known only now.
-    milli = this.counts(pod) if placement is None else placement.milli
-    refused = over_caps(this.tree, pod, milli, held=work.turns.held, fixed=work.fixed)
-    if refused is not None and (placement is not None or not pod.request.memory_mib):
-        this.holds.append(Hold(pod, refused))
+    alike = (leaf, pod.request, pod.preemptible)
+    # By memory a pod counts by the card that it lands on, which is known only once it has one.
+    known = not pod.request.memory_mib and not work.trial.columns.mig_models
+    if known and alike not in work.capped:
+        _check_caps(work, pod, this.counts(pod))
+    placement = None if alike in work.capped else _place(work, leaf, pod)
+    if placement is not None and not known:
+        _check_caps(work, pod, placement.milli)
+    if alike in work.capped:
+        this.holds.append(Hold(pod, work.capped[alike]))
         return
     if placement is None:
         work.tried.setdefault(leaf, []).append(pod)
@@ -91,6 +97,13 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     if not pod.preemptible:
         this.tree.charge(work.fixed, leaf, placement.milli)
     this.admits.append(Admit(pod, placement, others))
+
+
+def _check_caps(work: _Allocation, pod: Pod, milli: int) -> None:
+    """Remember a refusal for all pods alike: what is held only grows in a round."""
+    refused = over_caps(work.this.tree, pod, milli, held=work.turns.held, fixed=work.fixed)
+    if refused is not None:
+        work.capped[pod.tenant, pod.request, pod.preemptible] = refused
 
 
 def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:

@@ -23,6 +23,9 @@ def over_caps(
 
     `held` and `fixed` are milli-GPU of every tenant: in all, and of non-preemptible pods.
     """
+    if not milli:
+        # A pod without a GPU takes nothing that is limited here.
+        return None
     name = over_limit(tree, held, leaf=pod.tenant, milli=milli)
     if name is not None:
         limit = tree.tenants[name].limit or 0

@@ -199,10 +199,10 @@ class Columns:
                 self.room_mib[place] -= mib
         self._note(row)
 
-    def _make(self, row: int) -> tuple[int, bytes, bytes, bytes]:
+    def _make(self, row: int) -> tuple[int, int, bytes, bytes, bytes]:
         cards = (self.cap[row], self.mib_cap[row], self.model[row])
         cap, mib_cap, model = (column.tobytes() for column in cards)
-        return int(self.cpu_cap[row]), cap, mib_cap, model
+        return int(self.cpu_cap[row]), int(self.ram_cap[row]), cap, mib_cap, model
 
     def _note(self, row: int) -> None:
         if len(self.changes) >= CHANGES_KEPT:

@@ -58,8 +58,12 @@ class Ledger:
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Add nodes, or describe known ones anew; what is held on them stays held."""
         # Of two descriptions of one node the later counts: two rows would sell it twice.
-        latest = {node.name: node for node in nodes}
-        self._nodes.update(latest)
+        reported = {node.name: node for node in nodes}
+        latest = {name: node for name, node in reported.items() if self._nodes.get(name) != node}
+        # What is only told, as measured memory is, comes in without a change of anything held.
+        self._nodes.update(reported)
+        if not latest:
+            return
         known = latest.keys() & self.columns.row.keys()
         self.columns.add([node for name, node in latest.items() if name not in known])
         for name in latest:

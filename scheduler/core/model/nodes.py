@@ -1,6 +1,6 @@
 """Nodes and their devices, as an agent reports them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import DeviceUUID, NodeName
@@ -11,8 +11,8 @@ class Device:
     """One card, or one MIG slice of a card.
 
     `milli` is what it counts as in shares (a MIG slice less than 1000), `foreign_mib` memory that
-    strangers hold on it (MiB, measured), `used_mib` all that is in use (MiB, measured), `load` its
-    measured utilisation in permille.
+    strangers hold on it (MiB, measured), `used_mib` all that is in use (MiB, measured; nothing is
+    decided by it, so it doesn't make devices differ), `load` its measured utilisation in permille.
     """
 
     uuid: DeviceUUID
@@ -23,7 +23,7 @@ class Device:
     healthy: bool = True
     foreign_mib: int = 0
     load: int = 0
-    used_mib: int = 0
+    used_mib: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,3 +235,10 @@ def test_who_is_due_nothing_is_told_so() -> None:
         "guarantees, priorities and weights leave nothing for a now, it lives on what is idle; "
         "raise its guarantee or weight"
     )
+
+
+def test_a_limit_of_gpus_holds_no_pod_without_one() -> None:
+    ledger = Ledger(TWO)
+    ledger.bind(pod("r"), place("n1", (0, 1000, 16_000)))
+    plan = settled(ledger, [tenant("a", limit="1/2")], [pod("p", cpu_only(100))])
+    assert admitted(plan) == ["p"]
