@@ -33,7 +33,7 @@ from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from scheduler.extender.app import create_app
-from scheduler.extender.binder import PodRef
+from scheduler.extender.binder import BindRefused, PodRef
 from scheduler.extender.service import ExtenderService, Planner
 
 NODES, DEVICES, MIB = 5_000, 8, 81_920
@@ -84,7 +84,7 @@ class Nobody:
     """Binds nothing."""
 
     async def bind(self, pod: PodRef, node: NodeName, annotations: Mapping[str, str]) -> None:
-        raise NotImplementedError
+        raise BindRefused("nothing is bound here")
 
 
 def asked_for() -> Mix:

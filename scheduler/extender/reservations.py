@@ -5,7 +5,6 @@ bound or gone. While a Binding is being written, and as long as its outcome is u
 reservation neither ends nor moves: the write may be stored already.
 """
 
-import heapq
 from dataclasses import dataclass, replace
 
 from scheduler.core.ledger.holdings import Holding
@@ -32,13 +31,6 @@ class Reservations:
     def __init__(self, ledger: Ledger, seconds: float) -> None:
         self._ledger, self._seconds = ledger, seconds
         self._pins: dict[PodUID, _Pin] = {}
-        # The ledger's own `expire` looks at every holding, too slow for each of many calls.
-        self._limits: list[tuple[float, PodUID]] = [
-            (holding.expires, uid)
-            for uid, holding in ledger.holdings.items()
-            if not holding.bound and holding.expires is not None
-        ]
-        heapq.heapify(self._limits)
 
     def get(self, uid: PodUID) -> Holding | None:
         """What the pod holds, reserved or bound."""
@@ -67,12 +59,7 @@ class Reservations:
 
     def expire(self, now: float) -> None:
         """End what is over."""
-        while self._limits and self._limits[0][0] <= now:
-            limit, uid = heapq.heappop(self._limits)
-            holding = self.get(uid)
-            # Confirmed, moved or prolonged since: then this limit no longer counts.
-            if holding is not None and not holding.bound and holding.expires == limit:
-                self._ledger.release(uid)
+        self._ledger.expire(now)
         over = [u for u, pin in self._pins.items() if pin.until is not None and pin.until <= now]
         for uid in over:
             if self._pins.pop(uid).limited:
@@ -84,8 +71,6 @@ class Reservations:
         limited = before is None or before.expires is not None
         expires = now + self._seconds if limited else None
         self._ledger.reserve(pod, placement, expires=expires)
-        if expires is not None:
-            heapq.heappush(self._limits, (expires, pod.uid))
 
     def prolong(self, holding: Holding, now: float) -> None:
         """Start its time limit anew if less than half of it is left: its pod is on its way."""

@@ -191,7 +191,7 @@ def attempt(text: str) -> tuple[MockNode, ...] | InvalidFile:
         return problem
 
 
-def read_or_complain(text: str) -> None:
+def check_that_it_is_read_or_refused(text: str) -> None:
     outcome = attempt(text)
     if isinstance(outcome, InvalidFile):
         assert outcome.line is not None
@@ -208,7 +208,7 @@ def read_or_complain(text: str) -> None:
 
 @given(ANYTHING | LIKELY)
 def test_any_yaml_is_read_or_refused_with_a_line(document: object) -> None:
-    read_or_complain(yaml.safe_dump(document, allow_unicode=True))
+    check_that_it_is_read_or_refused(yaml.safe_dump(document, allow_unicode=True))
 
 
 @given(st.text() | st.text(alphabet="{}[]:,-&*!|>'\"%@#? \n\tnodescpu0"))
@@ -216,4 +216,4 @@ def test_any_yaml_is_read_or_refused_with_a_line(document: object) -> None:
 @example("%YAML 9.9\n---\nnodes: []")
 @example("? [a]\n: b")
 def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
-    read_or_complain(text)
+    check_that_it_is_read_or_refused(text)

@@ -4,6 +4,7 @@ It is a fold over bound pods, plus reservations of pods on their way. A pod free
 it is gone or finished, not when it is asked to go.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ class Ledger:
         self._on_node: dict[NodeName, dict[PodUID, Holding]] = {}
         self._held: dict[TenantName, Held] = {}
         self._undecodable: dict[NodeName, str] = {}
+        # Asked at every filter, so it must not look at every holding.
+        self._limits: list[tuple[float, PodUID]] = []
         self._strange: dict[NodeName, str] = {}
         self.put_nodes(nodes)
 
@@ -124,13 +127,14 @@ class Ledger:
 
     def expire(self, now: float) -> list[Holding]:
         """Release reservations whose time is over, and return them."""
-        over = [
-            holding
-            for holding in self._holdings.values()
-            if not holding.bound and holding.expires is not None and holding.expires <= now
-        ]
-        for holding in over:
-            self.release(holding.pod.uid)
+        over = []
+        while self._limits and self._limits[0][0] <= now:
+            limit, uid = heapq.heappop(self._limits)
+            holding = self._holdings.get(uid)
+            # Confirmed, moved or prolonged since: then this limit no longer counts.
+            if holding is not None and not holding.bound and holding.expires == limit:
+                self.release(uid)
+                over.append(holding)
         return over
 
     def close_node(self, name: NodeName, why: str) -> None:
@@ -206,6 +210,8 @@ class Ledger:
         self._change(holding, self.columns.give)
 
     def _store(self, holding: Holding) -> None:
+        if holding.expires is not None:
+            heapq.heappush(self._limits, (holding.expires, holding.pod.uid))
         self._holdings[holding.pod.uid] = holding
         self._on_node.setdefault(holding.placement.node, {})[holding.pod.uid] = holding
 

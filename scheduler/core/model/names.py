@@ -14,10 +14,8 @@ PREEMPTIBLE = PREFIX + "preemptible"
 DEVICES = PREFIX + "devices"
 ASSIGNMENT = PREFIX + "assignment"
 
-TENANT_LABEL = PREFIX + "tenant"
 GATE = PREFIX + "fair-share"
 SCHEDULER_NAME = "equipoise"
-DEFAULT_TENANT = "default"
 
 # Understood as well, so that manifests written for Run:ai and KAI run unchanged.
 KAI_FRACTION = "gpu-fraction"

@@ -43,7 +43,7 @@ def holds_its_promise(request: Request) -> bool:
     )
 
 
-def read(pod: dict[str, Any]) -> None:
+def read_and_check(pod: dict[str, Any]) -> None:
     request = request_or_problem(pod)
     if isinstance(request, str):
         assert "\n" not in request
@@ -63,7 +63,7 @@ def request_or_problem(pod: dict[str, Any]) -> Request | str:
 
 @given(st.dictionaries(KEYS, TEXT, min_size=1, max_size=3))
 def test_any_text_gives_a_request_or_says_what_to_change(notes: dict[str, str]) -> None:
-    read(pod_of(notes))
+    read_and_check(pod_of(notes))
 
 
 @given(
@@ -78,4 +78,4 @@ def test_any_text_gives_a_request_or_says_what_to_change(notes: dict[str, str]) 
     ).filter(lambda pod: isinstance(pod, dict))
 )
 def test_any_json_gives_a_request_or_says_what_to_change(pod: dict[str, Any]) -> None:
-    read(pod)
+    read_and_check(pod)
