@@ -38,6 +38,12 @@ class LagBook:
 
     def advance(self, now: float, tree: TenantTree, held: Mapping[TenantName, Held]) -> None:
         """Move on to `now` (seconds) with what was held until now; `held` is held from now on."""
+        # Called on both sides of every change: the second time nothing has passed.
+        if now != self._lags.at:
+            self._pass(now, tree)
+        self._held = {name: Fraction(each.milli, MILLI) for name, each in held.items()}
+
+    def _pass(self, now: float, tree: TenantTree) -> None:
         self._serve(now - self._lags.at, tree)
         self._lags = advance(
             self._lags,
@@ -48,7 +54,6 @@ class LagBook:
             credit_seconds=self._settings.credit_seconds,
             half_life=self._settings.half_life_seconds,
         )
-        self._held = {name: Fraction(each.milli, MILLI) for name, each in held.items()}
 
     def _serve(self, seconds: float, tree: TenantTree) -> None:
         if seconds <= 0:
