@@ -76,7 +76,8 @@ def _closing(result: Report) -> Iterator[str]:
     )
     for verb, latency in result.latencies.items():
         yield f"{verb + ' over HTTP':<22} {_latency(latency)}"
-    yield f"pods                   {result.created} created, {result.bound} bound, the others still wait"
+    pods = f"{result.created} created, {result.bound} bound, the others still wait"
+    yield f"pods                   {pods}"
     verdict = "no GPU was ever sold twice" if not result.oversold_gpus else "THIS IS A BUG"
     yield f"oversold GPUs          {result.oversold_gpus:g}  ({verdict})"
 
