@@ -24,16 +24,16 @@ import orjson
 from scheduler import http, settings
 from scheduler.clock import SystemClock
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.errors import BindRefused
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.placements import Placement, Slot
-from scheduler.core.model.pods import Pod
+from scheduler.core.model.pods import Pod, PodRef
 from scheduler.core.model.requests import Request
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from scheduler.extender.app import create_app
-from scheduler.extender.binder import BindRefused, PodRef
 from scheduler.extender.service import ExtenderService, Planner
 
 NODES, DEVICES, MIB = 5_000, 8, 81_920

@@ -51,6 +51,57 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Kube:
+    """The side towards the API server.
+
+    `in_flight` is how many writes are under way at once. `timeout_seconds` is the most that one
+    request may take; a watch is exempt. `page` is how many objects one list request asks for.
+    `stuck_seconds`: a released pod that none of its nodes took for so long is evicted, so that its
+    owner makes it again. `status_seconds`: a Tenant's or GPUNode's status is written at most so
+    often.
+    """
+
+    in_flight: int = 32
+    timeout_seconds: float = 10.0
+    page: int = 500
+    stuck_seconds: float = 60.0
+    status_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """Which of several replicas acts; see docs/decisions/0005-who-acts.md.
+
+    `url` is where the kube-scheduler beside us serves its metrics; "" means that there is one
+    replica only, which always acts. `lease_seconds` and `renew_seconds` are that scheduler's
+    leaseDuration and renewDeadline.
+    """
+
+    url: str = ""
+    poll_seconds: float = 1.0
+    lease_seconds: float = 10.0
+    renew_seconds: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Admission: the one listener with TLS.
+
+    `take_over`: schedulerNames of others whose pods become ours, such as "kai-scheduler".
+    `runtime_class`: what pods with a share get as runtimeClassName where they name none; "" sets
+    none. `certificates`: a folder with tls.crt and tls.key (and ca.crt) made by somebody else, such
+    as cert-manager; "" makes and rotates them ourselves.
+    """
+
+    host: str = "0.0.0.0"
+    port: int = 8443
+    service: str = "equipoise-webhook"
+    take_over: tuple[str, ...] = ()
+    runtime_class: str = ""
+    certificates: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them."""
 
@@ -58,3 +109,6 @@ class Settings:
     packing: Packing = field(default_factory=Packing)
     extender: Extender = field(default_factory=Extender)
     web: Web = field(default_factory=Web)
+    kube: Kube = field(default_factory=Kube)
+    leadership: Leadership = field(default_factory=Leadership)
+    webhook: Webhook = field(default_factory=Webhook)

@@ -9,20 +9,21 @@ import httpx
 from fastapi import FastAPI
 
 from scheduler import http
-from scheduler.cli.feed import Feed
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
+from scheduler.controller.feed import Feed
 from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Watcher
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.errors import AlreadyAssigned, BindRefused
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.pods import PodRef
 from scheduler.core.model.tenants import Tenant
 from scheduler.device.driver import to_devices
 from scheduler.device.mock import MockNode
 from scheduler.extender.app import Observe, create_app
-from scheduler.extender.binder import AlreadyAssigned, BindRefused, PodRef
 from scheduler.extender.service import ExtenderService
 from scheduler.settings import Extender, Settings
 from scheduler.simulator import apierrors

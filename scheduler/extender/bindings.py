@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from scheduler.clock import Clock
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model import assignment
-from scheduler.core.model.errors import InvalidInput, LedgerError
+from scheduler.core.model.errors import AlreadyAssigned, BindRefused, InvalidInput, LedgerError
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.placements import Placement
-from scheduler.extender.binder import AlreadyAssigned, Binder, BindRefused, PodRef
+from scheduler.core.model.pods import PodRef
+from scheduler.extender.binder import Binder
 from scheduler.extender.plain import PlainPods
 from scheduler.extender.reservations import Reservations
 from scheduler.extender.wire import BindingArgs

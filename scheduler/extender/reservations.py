@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment
-from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.errors import AlreadyAssigned, InvalidInput
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
-from scheduler.extender.binder import AlreadyAssigned
 
 
 @dataclass(frozen=True, slots=True)

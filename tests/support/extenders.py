@@ -8,10 +8,11 @@ from typing import Any
 from scheduler import settings
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment
+from scheduler.core.model.errors import AlreadyAssigned, BindRefused
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.placements import Placement
-from scheduler.extender.binder import AlreadyAssigned, BindRefused, PodRef
+from scheduler.core.model.pods import PodRef
 from scheduler.extender.service import ExtenderService, Planner
 from scheduler.extender.wire import BindingArgs, FilterArgs
 from tests.support.planners import FirstFit

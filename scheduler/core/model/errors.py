@@ -6,11 +6,19 @@ EquipoiseError
 │   ├── InvalidTenants      a set of tenants that is no tree
 │   └── InvalidFile         a file; carries path and line
 ├── DeviceError             no driver, no GPU, or one that doesn't answer
-└── LedgerError             a claim that the ledger refuses; nothing was changed
-    ├── UnknownPlace        a node or device that the ledger doesn't know
-    ├── Oversold            more than the node or a device has left
-    └── AlreadyBound        the pod is bound, its place can't be changed
+├── LedgerError             a claim that the ledger refuses; nothing was changed
+│   ├── UnknownPlace        a node or device that the ledger doesn't know
+│   ├── Oversold            more than the node or a device has left
+│   └── AlreadyBound        the pod is bound, its place can't be changed
+└── NotWritten              the cluster refused a write; nothing was stored
+    ├── BindRefused         a Binding
+    ├── AlreadyAssigned     a Binding, for the pod is bound; carries where to
+    └── ReleaseRefused      a release
 """
+
+from collections.abc import Mapping
+
+from scheduler.core.model.ids import NodeName
 
 
 class EquipoiseError(Exception):
@@ -59,3 +67,23 @@ class Oversold(LedgerError):
 
 class AlreadyBound(LedgerError):
     """The pod is bound; its place can't be changed any more."""
+
+
+class NotWritten(EquipoiseError):
+    """The cluster refused a write for good; nothing was stored."""
+
+
+class BindRefused(NotWritten):
+    """Nothing was bound, and nothing will be: the pod is gone, another, gated or being deleted."""
+
+
+class AlreadyAssigned(NotWritten):
+    """The pod is bound to a node; `annotations` are those that it carries now."""
+
+    def __init__(self, node: NodeName, annotations: Mapping[str, str]) -> None:
+        self.node, self.annotations = node, annotations
+        super().__init__(f"the pod is bound to {node} already")
+
+
+class ReleaseRefused(NotWritten):
+    """The pod keeps its gate: it changed meanwhile, or the API server refused the patch."""

@@ -8,11 +8,23 @@ GPU_MEMORY = PREFIX + "gpu-memory"
 GPU_COUNT = PREFIX + "gpu-count"
 GPU_MODELS = PREFIX + "gpu-models"
 PLACEMENT = PREFIX + "placement"
+GPU_CONTAINERS = PREFIX + "gpu-containers"
 PREEMPTIBLE = PREFIX + "preemptible"
 
 # Written by Equipoise, in the Binding itself.
 DEVICES = PREFIX + "devices"
 ASSIGNMENT = PREFIX + "assignment"
+
+# Set by admins on namespaces and nodes.
+TENANT_LABEL = PREFIX + "tenant"
+MANAGED_LABEL = PREFIX + "managed"
+DEFAULT_TENANT = "default"
+
+# Custom resources: `tenants` and `gpunodes`, both cluster-scoped.
+GROUP, VERSION = "equipoise.dev", "v1alpha1"
+
+NAMESPACE = "equipoise-system"
+"""Where Equipoise itself runs, unless it is told otherwise."""
 
 GATE = PREFIX + "fair-share"
 SCHEDULER_NAME = "equipoise"

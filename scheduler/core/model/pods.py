@@ -7,6 +7,20 @@ from scheduler.core.model.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
+class PodRef:
+    """Which pod is meant; the UID is a precondition of every write, as a name may come again."""
+
+    namespace: str
+    name: str
+    uid: PodUID
+
+    @property
+    def key(self) -> str:
+        """Return namespace/name, as people name it."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod that asks for GPUs.
 
@@ -35,3 +49,8 @@ class Pod:
     def turn(self) -> tuple[int, float, str]:
         """Sort key inside its tenant: priority first, then age; the UID breaks ties."""
         return (-self.priority, self.created, self.uid)
+
+    @property
+    def ref(self) -> PodRef:
+        """Return what a write needs to name the pod."""
+        return PodRef(self.namespace, self.name, self.uid)

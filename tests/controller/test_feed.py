@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.feed import Feed
+from scheduler.controller.feed import Feed
 from scheduler.controller.planner import Planner
 from scheduler.core.cycle.standing import oversold_milli
 from scheduler.core.ledger.ledger import Ledger

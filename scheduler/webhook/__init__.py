@@ -1,0 +1,1 @@
+"""Admission: pods are checked and prepared before the API server stores them."""
