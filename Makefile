@@ -13,7 +13,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench docs verify-docs lock clean
+.PHONY: help install demo test controlplane test-cluster check format bench docs verify-docs lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ demo: $(STAMP) ## Watch an embedded cluster share its GPUs (ARGS="--seconds 20 -
 
 test: check ## Check, then run all tests (ARGS="-k ledger")
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+controlplane: ## Build a real control plane for tests: takes Go, ten minutes the first time
+	@./hack/controlplane/build.sh build/controlplane
+
+test-cluster: controlplane $(STAMP) ## Run the tests that need a real API server and kube-scheduler
+	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, layers, sizes, generated docs
 	@$(BIN)/ruff format --check $(CODE)

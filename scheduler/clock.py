@@ -27,3 +27,18 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait that long."""
         await asyncio.sleep(seconds)
+
+
+class BootClock:
+    """Seconds since the machine started; goes on while the process or the machine is stopped.
+
+    For what must not be fooled by a clock that is set, nor by a pause.
+    """
+
+    def now(self) -> float:
+        """Return seconds since the machine started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        await asyncio.sleep(seconds)

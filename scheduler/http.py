@@ -6,6 +6,7 @@ Signals are left alone: they belong to the command, which may run several server
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,12 +24,13 @@ class Address:
 
     host: str
     port: int
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Its root, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 class _Server(uvicorn.Server):
@@ -59,11 +61,13 @@ async def serving(
     *,
     keep_alive_seconds: int = 120,
     grace_seconds: int = 5,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Address]:
     """Serve an ASGI app while the block lasts; port 0 takes a free one.
 
-    At its end the server takes no new connection and gives requests `grace_seconds`. Raises
-    InvalidInput if it can't listen there.
+    At its end the server takes no new connection and gives requests `grace_seconds`. `tls` makes it
+    HTTPS; a certificate loaded into that later is served to new connections. Raises InvalidInput if
+    it can't listen there.
     """
     listener = _listen(host, port)
     server = _Server(
@@ -79,12 +83,14 @@ async def serving(
             proxy_headers=False,
             timeout_keep_alive=keep_alive_seconds,
             timeout_graceful_shutdown=grace_seconds,
+            ssl_context_factory=None if tls is None else lambda *_: tls,
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {host}:{port}")
     try:
         await _first(server.listens, task)
-        yield Address(host, listener.getsockname()[1])
+        scheme = "http" if tls is None else "https"
+        yield Address(host, listener.getsockname()[1], scheme)
     finally:
         server.should_exit = True
         try:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from scheduler.core.model import names
+
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
@@ -54,13 +56,15 @@ class Web:
 class Kube:
     """The side towards the API server.
 
-    `in_flight` is how many writes are under way at once. `timeout_seconds` is the most that one
-    request may take; a watch is exempt. `page` is how many objects one list request asks for.
+    `namespace` is where Equipoise itself runs. `in_flight` is how many writes are under way at
+    once. `timeout_seconds` is the most that one request may take; a watch is exempt. `page` is how
+    many objects one list request asks for.
     `stuck_seconds`: a released pod that none of its nodes took for so long is evicted, so that its
     owner makes it again. `status_seconds`: a Tenant's or GPUNode's status is written at most so
     often.
     """
 
+    namespace: str = names.NAMESPACE
     in_flight: int = 32
     timeout_seconds: float = 10.0
     page: int = 500
@@ -73,11 +77,12 @@ class Leadership:
     """Which of several replicas acts; see docs/decisions/0005-who-acts.md.
 
     `url` is where the kube-scheduler beside us serves its metrics; "" means that there is one
-    replica only, which always acts. `lease_seconds` and `renew_seconds` are that scheduler's
-    leaseDuration and renewDeadline.
+    replica only, which always acts. `lease` is the name of its Lease, `lease_seconds` and
+    `renew_seconds` are that scheduler's leaseDuration and renewDeadline.
     """
 
     url: str = ""
+    lease: str = "equipoise-scheduler"
     poll_seconds: float = 1.0
     lease_seconds: float = 10.0
     renew_seconds: float = 6.0
@@ -90,15 +95,48 @@ class Webhook:
     `take_over`: schedulerNames of others whose pods become ours, such as "kai-scheduler".
     `runtime_class`: what pods with a share get as runtimeClassName where they name none; "" sets
     none. `certificates`: a folder with tls.crt and tls.key (and ca.crt) made by somebody else, such
-    as cert-manager; "" makes and rotates them ourselves.
+    as cert-manager; "" makes and rotates them ourselves, for the names of `service` and `names`.
+    `driver_limits`: the driver of every managed node can limit memory. `enabled` False serves none.
     """
 
+    enabled: bool = True
     host: str = "0.0.0.0"
     port: int = 8443
     service: str = "equipoise-webhook"
     take_over: tuple[str, ...] = ()
     runtime_class: str = ""
+    driver_limits: bool = False
     certificates: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What runs on every GPU node; docs/reference/agent.md.
+
+    `host` and `port`: its metrics and health. `proc`: where the host's /proc is. `serves`: how this
+    node limits a pod's memory, "mps" or "driver-limits". The driver is asked every `read_seconds`,
+    may take `answer_seconds`, and after `silent_seconds` without an answer all its devices are
+    reported as not healthy. Measured use is written every `use_seconds` at most, if the load of a
+    device moved by `moved_permille` or its memory by `moved_mib`, else every `heartbeat_seconds`. A
+    pod may hold `tolerance_mib` more of a device than it was promised; after `grace_seconds` above
+    that it gets an Event, and after `evict_seconds` it is evicted; None, the default, never.
+    """
+
+    host: str = "0.0.0.0"
+    port: int = 8802
+    proc: str = "/proc"
+    serves: tuple[str, ...] = ()
+    read_seconds: float = 5.0
+    answer_seconds: float = 30.0
+    silent_seconds: float = 60.0
+    use_seconds: float = 15.0
+    heartbeat_seconds: float = 60.0
+    moved_permille: int = 50
+    moved_mib: int = 64
+    tolerance_mib: int = 512
+    grace_seconds: float = 60.0
+    evict_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +150,4 @@ class Settings:
     kube: Kube = field(default_factory=Kube)
     leadership: Leadership = field(default_factory=Leadership)
     webhook: Webhook = field(default_factory=Webhook)
+    agent: Agent = field(default_factory=Agent)

@@ -1,60 +1,65 @@
-"""`equipoise agent`: what devices are here, and what is used of them."""
+"""`equipoise agent`: publishes what GPUs this node has, how they are and what is used of them."""
 
 import json
 import math
+import os
 import socket
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from scheduler.core.model.amounts import format_gpus
+from scheduler.cli.agentread import as_data, mock_nodes, read_file, read_machine, show
+from scheduler.cli.settingsfile import read_settings
 from scheduler.core.model.errors import InvalidInput
-from scheduler.device.driver import DeviceRecord, DeviceUsage, Driver
-from scheduler.device.mock import load_nodes
+from scheduler.core.model.ids import NodeName
+from scheduler.device.driver import Driver
 from scheduler.device.nvml import NvmlDriver
+from scheduler.settings import Agent
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The devices of one node at one moment, each with its use if it answers."""
-
-    node: str
-    driver: str
-    devices: tuple[tuple[DeviceRecord, DeviceUsage | None], ...]
+_DEFAULTS = Agent()
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Read the devices once, print them and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: print JSON, no table.")
 @click.option(
     "--mock",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Read scripted devices from a YAML file instead of real ones.",
 )
-@click.option("--node", metavar="NAME", help="One node of FILE; or this machine's name.")
-@click.option("--at", type=float, metavar="SECONDS", help="How far into FILE's script (default 0).")
+@click.option(
+    "--node", metavar="NAME", help="This node's name (default: NODE_NAME, or the host's name)."
+)
+@click.option(
+    "--at", type=float, metavar="SECONDS", help="With --once: how far into FILE's script."
+)
+@click.option("--kubeconfig", metavar="FILE", help="As kubectl's; in a pod it needs none.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings (YAML). Each can be given as EQUIPOISE_AGENT_NAME in the environment too.",
+)
+@click.option("--host", help=f"Where metrics and health listen (default: {_DEFAULTS.host}).")
+@click.option("--port", type=click.IntRange(0, 65535), help=f"Default: {_DEFAULTS.port}.")
 def agent(
-    *, once: bool, as_json: bool, mock: Path | None, node: str | None, at: float | None
+    *,
+    once: bool,
+    as_json: bool,
+    mock: Path | None,
+    node: str | None,
+    at: float | None,
+    **running: Any,
 ) -> None:
-    """Print the GPUs of this machine (or of a mock file) and what is used of them."""
+    """Keep this node's GPUNode up to date, for ever; with --once only print its GPUs."""
+    _check(once=once, as_json=as_json, mock=mock, at=at)
     if not once:
-        raise InvalidInput(
-            "publishing without end needs a cluster and isn't there yet; "
-            "add --once to print the devices"
-        )
-    if at is not None and mock is None:
-        raise InvalidInput("--at moves a mock's script; add --mock FILE or leave --at out")
-    if at is not None and not 0 <= at < math.inf:
-        raise InvalidInput("--at must be a number of seconds, 0 or more")
+        _publish(mock, node or os.environ.get("NODE_NAME") or socket.gethostname(), **running)
+        return
     if mock is None:
         readings = read_machine(NvmlDriver(), node or socket.gethostname())
     else:
@@ -62,91 +67,46 @@ def agent(
     click.echo(json.dumps(as_data(readings), indent=2)) if as_json else show(readings)
 
 
-def read_machine(driver: Driver, node: str) -> tuple[Reading, ...]:
-    """Read the devices of one machine and let go of the driver; raise DeviceError."""
-    with closing(driver):
-        return (_reading(driver, node, 0.0),)
+def _publish(
+    mock: Path | None,
+    node: str,
+    *,
+    kubeconfig: str | None,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+) -> None:
+    # Imported only here: the client of the API server takes a while, and --once needs none.
+    from scheduler.cli.agentrun import publish  # noqa: PLC0415
+
+    settings = read_settings(config, os.environ)
+    chosen = replace(
+        settings.agent,
+        host=settings.agent.host if host is None else host,
+        port=settings.agent.port if port is None else port,
+    )
+    publish(
+        _opening(mock, node),
+        NodeName(node),
+        kubeconfig=kubeconfig,
+        settings=replace(settings, agent=chosen),
+    )
 
 
-def read_file(path: Path, *, node: str | None = None, at: float = 0.0) -> tuple[Reading, ...]:
-    """Read all nodes of a mock file, or the one named; raise InvalidFile or InvalidInput."""
-    nodes = load_nodes(path)
-    chosen = [each for each in nodes if node in (None, each.name)]
-    if not chosen:
-        some = ", ".join(each.name for each in nodes[:5]) + (", ..." if len(nodes) > 5 else "")
-        raise InvalidInput(f'{path} has no node "{node}"; it has {some}')
-    return tuple(_reading(each.driver, each.name, at) for each in chosen)
+def _check(*, once: bool, as_json: bool, mock: Path | None, at: float | None) -> None:
+    if as_json and not once:
+        raise InvalidInput("--json prints the devices; add --once or leave --json out")
+    if at is not None and not once:
+        raise InvalidInput("--at reads one second of a mock; add --once or leave --at out")
+    if at is not None and mock is None:
+        raise InvalidInput("--at moves a mock's script; add --mock FILE or leave --at out")
+    if at is not None and not 0 <= at < math.inf:
+        raise InvalidInput("--at must be a number of seconds, 0 or more")
 
 
-def _reading(driver: Driver, node: str, at: float) -> Reading:
-    uses = {use.uuid: use for use in driver.usage(at)}
-    devices = tuple((record, uses.get(record.uuid)) for record in driver.inventory(at))
-    return Reading(node, driver.about(), devices)
-
-
-def as_data(readings: Sequence[Reading]) -> dict[str, Any]:
-    """Return what --json prints; docs/reference/mock-devices.md describes it."""
-    return {
-        "nodes": [
-            {
-                "name": reading.node,
-                "driver": reading.driver,
-                "devices": [_device(record, use) for record, use in reading.devices],
-            }
-            for reading in readings
-        ]
-    }
-
-
-def _device(record: DeviceRecord, use: DeviceUsage | None) -> dict[str, Any]:
-    return asdict(record) | {
-        "used_mib": use.used_mib if use else None,
-        "utilisation": None if use is None or use.utilisation is None else use.utilisation / 1000,
-        "processes": [asdict(process) for process in use.processes] if use else [],
-    }
-
-
-def show(readings: Sequence[Reading]) -> None:
-    """Print a table of each node."""
-    # A pipe has no width of its own; 80 columns would cut names short.
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for reading in readings:
-        table = Table(
-            title=f"{reading.node} ({reading.driver})",
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE,
-            pad_edge=False,
-        )
-        for name, side in _COLUMNS:
-            table.add_column(name, justify=side, no_wrap=name in _RIGID)
-        for record, use in reading.devices:
-            table.add_row(*_row(record, use))
-        console.print(table)
-
-
-_COLUMNS: tuple[tuple[str, Any], ...] = (
-    ("GPU", "right"),
-    ("UUID", "left"),
-    ("model", "left"),
-    ("is", "right"),
-    ("MiB used", "right"),
-    ("load", "right"),
-    ("procs", "right"),
-    ("state", "left"),
-)
-
-_RIGID = ("GPU", "UUID", "is", "MiB used", "load", "procs")
-"""What can't be folded into two lines and still be read."""
-
-
-def _row(record: DeviceRecord, use: DeviceUsage | None) -> Iterator[str]:
-    yield str(record.index)
-    # The first block tells cards apart; --json has all of it.
-    yield record.uuid[: len("GPU-12345678")] or "?"
-    yield record.model
-    yield format_gpus(record.milli)
-    yield f"{'?' if use is None else use.used_mib}/{record.memory_mib}"
-    yield "?" if use is None or use.utilisation is None else f"{use.utilisation / 10:.0f} %"
-    yield "?" if use is None else str(len(use.processes))
-    yield "healthy" if record.healthy else f"broken: {record.fault}"
+def _opening(mock: Path | None, node: str) -> Callable[[], Driver]:
+    """Return what opens the driver: a file is read now, for what is wrong with it stays wrong."""
+    if mock is None:
+        return NvmlDriver
+    (chosen,) = mock_nodes(mock, node)
+    return lambda: chosen.driver

@@ -19,8 +19,9 @@ from scheduler.core.model.errors import AlreadyAssigned, BindRefused
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Admit, Hold
-from scheduler.core.model.pods import PodRef
+from scheduler.core.model.pods import Pod, PodRef
 from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.verdicts import Verdict
 from scheduler.device.driver import to_devices
 from scheduler.device.mock import MockNode
 from scheduler.extender.app import Observe, create_app
@@ -87,7 +88,7 @@ def equip(
         tenant_of=TenantName,
     )
     feed = Feed(controller, ledger, planner, tenant_of=TenantName)
-    feed.start(cluster.pods())
+    feed.replace(cluster.pods())
     cluster.watch(feed.see)
     return Equipoise(ledger, controller, extender)
 
@@ -197,6 +198,13 @@ class _Applier:
 
     async def hold(self, hold: Hold) -> None:
         """Nobody reads events here; the page and the report show the verdict."""
+
+    async def warn(self, pod: Pod, verdict: Verdict) -> None:
+        """Nobody reads events here; the page shows the device."""
+
+    async def evict(self, pod: Pod, why: Verdict) -> bool:
+        """Nothing here would make a pod again."""
+        return False
 
 
 class _Binder:

@@ -53,6 +53,17 @@ COMMANDS = {
     "shares": Entry(
         "scheduler.cli.shares:shares", "Divide a cluster's GPUs between tenants, exactly."
     ),
+    "serve": Entry("scheduler.cli.serve:serve", "Share a Kubernetes cluster's GPUs."),
+    "tenants": Entry(
+        "scheduler.cli.tenants:tenants", "Show who is due what in a cluster, and who has what."
+    ),
+    "top": Entry("scheduler.cli.top:top", "Show each GPU of a cluster and who is on it."),
+    "explain": Entry(
+        "scheduler.cli.explain:explain", "Say why a pod waits, or why it is where it is."
+    ),
+    "whatif": Entry(
+        "scheduler.cli.whatif:whatif", "Say whether a pod could start now, and what it lacks."
+    ),
     "agent": Entry("scheduler.cli.agent:agent", "Show this node's GPUs and what uses them."),
 }
 

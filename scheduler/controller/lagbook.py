@@ -1,6 +1,6 @@
 """Keeps lag as time goes by: what everybody is owed, from one event to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ class LagBook:
         self._settings = settings
         self._lags = Lags({}, now)
         self._shares: Mapping[TenantName, Fraction] = {}
-        self._held: dict[TenantName, Fraction] = {}
+        self._held: dict[TenantName, Held] = {}
         self.service: dict[TenantName, Service] = {}
 
     @property
@@ -41,30 +41,42 @@ class LagBook:
         # Called on both sides of every change: the second time nothing has passed.
         if now != self._lags.at:
             self._pass(now, tree)
-        self._held = {name: Fraction(each.milli, MILLI) for name, each in held.items()}
+        self._held = dict(held)
+
+    def restore(self, now: float, lags: Mapping[TenantName, float]) -> None:
+        """Go on from these lags (GPU-seconds) at `now` (seconds): somebody else kept them."""
+        self._lags = Lags(dict(lags), now)
+
+    def pause(self) -> None:
+        """Let lags stand still until the next round: somebody else keeps them."""
+        self._shares = {}
+
+    def adopt(self, plan: Plan, *, delayed: Collection[TenantName] = ()) -> None:
+        """Go on with the shares of a round; who wants nothing any more loses its credit.
+
+        `delayed` want something, but couldn't be asked in this round.
+        """
+        self._shares = plan.shares
+        idle = [name for name, wanted in plan.demand.items() if not wanted and name not in delayed]
+        self._lags = forget_credit(self._lags, idle)
 
     def _pass(self, now: float, tree: TenantTree) -> None:
-        self._serve(now - self._lags.at, tree)
+        held = {name: Fraction(each.milli, MILLI) for name, each in self._held.items()}
+        self._serve(now - self._lags.at, tree, held)
         self._lags = advance(
             self._lags,
             now=now,
             tree=tree,
             shares=self._shares,
-            held=self._held,
+            held=held,
             credit_seconds=self._settings.credit_seconds,
             half_life=self._settings.half_life_seconds,
         )
 
-    def _serve(self, seconds: float, tree: TenantTree) -> None:
+    def _serve(self, seconds: float, tree: TenantTree, held: Mapping[TenantName, Fraction]) -> None:
         if seconds <= 0:
             return
-        for name in (self._shares.keys() | self._held.keys()).difference(tree.inner):
+        for name in (self._shares.keys() | held.keys()).difference(tree.inner):
             service = self.service.setdefault(name, Service())
             service.due += float(self._shares.get(name, 0)) * seconds
-            service.got += float(self._held.get(name, 0)) * seconds
-
-    def adopt(self, plan: Plan) -> None:
-        """Go on with the shares of a round; who wants nothing any more loses its credit."""
-        self._shares = plan.shares
-        idle = [name for name, wanted in plan.demand.items() if not wanted]
-        self._lags = forget_credit(self._lags, idle)
+            service.got += float(held.get(name, 0)) * seconds

@@ -8,6 +8,8 @@ import numpy as np
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.columns import Ints
+from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement
@@ -15,6 +17,9 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
+
+FEW = 64
+"""So many nodes are asked one by one: pinned pods name their own, no two of them the same."""
 
 
 class Planner:
@@ -34,31 +39,57 @@ class Planner:
         self._ledger, self._policy = ledger, policy
         self._tree, self._mix = tree, mix
         self._packed: tuple[Mix, Packer] | None = None
-        self._empty: tuple[int, Capacity] | None = None
+        self._empty: tuple[int, Eligibility, Capacity] | None = None
 
     def __call__(self, pod: Pod, names: Sequence[NodeName]) -> Placement | Verdict:
-        """Return the best place among the named nodes, or why there is none."""
+        """Return the best place among the named nodes, or why there is none.
+
+        Nodes that the pod's constraints exclude, as far as we know, come after all others:
+        kube-scheduler, which offers them, may know more.
+        """
         tree = self._tree()
         if pod.tenant not in tree:
             return Verdict(Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it')
         if not tree.is_leaf(pod.tenant):
             return Verdict(Reason.TENANT_HAS_CHILDREN)
-        row = self._ledger.columns.row
-        rows = np.fromiter((row[name] for name in names if name in row), dtype=np.int64)
-        placement = self._packer().place(pod.request, among=rows, seed=crc32(pod.uid.encode()))
+        rows = self._ledger.columns.row
+        offered = np.fromiter((rows[name] for name in names if name in rows), dtype=np.int64)
+        allowed = self._allowed(pod, offered)
+        placement = self._place(pod, allowed)
+        if placement is None and len(allowed) < len(offered):
+            placement = self._place(pod, offered)
         if placement is None:
             return self._no_place(pod)
         return self._over_caps(tree, pod, placement) or placement
 
+    def _place(self, pod: Pod, rows: Ints) -> Placement | None:
+        return self._packer().place(pod.request, among=rows, seed=crc32(pod.uid.encode()))
+
+    def _allowed(self, pod: Pod, offered: Ints) -> Ints:
+        """Those of the offered rows that the constraints allow, in the same order."""
+        names, nodes = self._ledger.columns.names, self._ledger.nodes
+        if len(offered) <= FEW:
+            known = [(row, nodes.get(names[row])) for row in offered.tolist()]
+            allowed = [row for row, node in known if node and pod.constraints.allow(node)]
+            return np.array(allowed, dtype=np.int64)
+        rows = self._ledger.eligibility.now(pod.constraints)
+        return offered if rows is None else offered[np.isin(offered, rows, kind="table")]
+
     def _no_place(self, pod: Pod) -> Verdict:
         """Tell what could fit some time from what never will."""
-        epoch = self._ledger.columns.epoch
-        if self._empty is None or self._empty[0] != epoch:
-            self._empty = (epoch, Capacity(self._ledger.columns))
-        capacity = self._empty[1]
-        if capacity.counts(pod.request) is None:
-            return Verdict(Reason.NEVER_FITS, capacity.missing(pod.request))
+        capacity = self._capacity()
+        if capacity.counts(pod.request, pod.constraints) is None:
+            lacks = capacity.missing(pod.request, pod.constraints)
+            return Verdict(Reason.NEVER_FITS, lacks)
         return Verdict(Reason.NO_ROOM)
+
+    def _capacity(self) -> Capacity:
+        columns, eligibility = self._ledger.columns, self._ledger.eligibility
+        made = self._empty
+        if made is None or made[0] != columns.epoch or made[1] is not eligibility:
+            made = columns.epoch, eligibility, Capacity(columns, eligibility)
+            self._empty = made
+        return made[2]
 
     def _over_caps(self, tree: TenantTree, pod: Pod, placement: Placement) -> Verdict | None:
         # What the pod has reserved already moves with it; it doesn't count twice.

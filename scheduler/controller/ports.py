@@ -4,20 +4,37 @@ from typing import Protocol
 
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Verdict
 
 
 class Applier(Protocol):
-    """Carries decisions out: the API server's client live, the embedded cluster without one."""
+    """Carries decisions out: the API server's client live, the embedded cluster without one.
+
+    Called for several pods at once, never twice at once for one pod's release.
+    """
 
     async def release(self, admit: Admit) -> bool:
         """Take our gate off the pod and pin it to its nodes, in one write; False if it is gone.
 
-        Whatever it raises means that the outcome is unknown: it is called again for the same place.
+        Raises ReleaseRefused if the pod keeps its gate. Whatever else it raises means that the
+        outcome is unknown: it is called again for the same place.
         """
         ...
 
     async def hold(self, hold: Hold) -> None:
         """Tell people why the pod waits. Called only when the reason changes."""
+        ...
+
+    async def warn(self, pod: Pod, verdict: Verdict) -> None:
+        """Tell people what befell a pod that runs. Called once for each change of it."""
+        ...
+
+    async def evict(self, pod: Pod, why: Verdict) -> bool:
+        """Have the pod go, so that its owner makes it again; True: it is going, or gone.
+
+        False, or whatever it raises: it stays for now, and it is asked again after a while.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Waiting
-from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.model.verdicts import Verdict
 
 
 @dataclass(slots=True)
@@ -27,25 +27,17 @@ class Queue:
         self.verdicts.pop(uid, None)
         return self.pods.pop(uid, None)
 
-    def judge(self, holds: Iterable[Hold]) -> list[Hold]:
-        """Note verdicts; return those whose reason is new for their pod."""
-        news = []
-        for hold in holds:
-            uid, verdict = hold.pod.uid, hold.verdict
-            before = self.verdicts.get(uid)
-            if uid in self.pods:
-                self.verdicts[uid] = verdict
-                if before is None or before.reason != verdict.reason:
-                    news.append(hold)
-        return news
+    def judge(self, hold: Hold) -> bool:
+        """Note a verdict; return whether its reason is new for its pod."""
+        uid, verdict = hold.pod.uid, hold.verdict
+        if uid not in self.pods:
+            return False
+        before = self.verdicts.get(uid)
+        self.verdicts[uid] = verdict
+        return before is None or before.reason != verdict.reason
 
-    def note_first(self, now: float) -> None:
-        """Note who is first of its tenant, and since when (seconds)."""
-        first: dict[TenantName, Pod] = {}
-        for pod in self.pods.values():
-            best = first.get(pod.tenant)
-            if best is None or pod.turn < best.turn:
-                first[pod.tenant] = pod
+    def note_first(self, first: Mapping[TenantName, Pod], now: float) -> None:
+        """Note who is first of its tenant (`first_of`), and since when (seconds)."""
         known: Mapping[TenantName, tuple[PodUID, float]] = self._first
         self._first = {
             tenant: known[tenant]
@@ -62,12 +54,21 @@ class Queue:
         uid, since = self._first.get(pod.tenant, (None, now))
         return since if uid == pod.uid else now
 
-    def waiting(self, late: Iterable[Pod] = ()) -> list[Waiting]:
-        """Return who waits and why, the longest first; `late` was released and isn't bound yet."""
-        listed = [_waiting(self.pods[uid], verdict) for uid, verdict in self.verdicts.items()]
-        listed += [_waiting(pod, Verdict(Reason.RELEASED)) for pod in late]
-        return sorted(listed, key=lambda each: (each.since, each.uid))
+
+def first_of(pods: Iterable[Pod]) -> dict[TenantName, Pod]:
+    """Return who is first of each tenant."""
+    first: dict[TenantName, Pod] = {}
+    for pod in pods:
+        best = first.get(pod.tenant)
+        if best is None or pod.turn < best.turn:
+            first[pod.tenant] = pod
+    return first
 
 
-def _waiting(pod: Pod, verdict: Verdict) -> Waiting:
-    return Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, verdict)
+def waiting(judged: Iterable[tuple[Pod, Verdict]]) -> list[Waiting]:
+    """Return who waits and why, the longest first."""
+    listed = [
+        Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, verdict)
+        for pod, verdict in judged
+    ]
+    return sorted(listed, key=lambda each: (each.since, each.uid))

@@ -17,6 +17,7 @@ from scheduler.device.driver import (
     slice_milli,
 )
 from scheduler.device.models import UNKNOWN, short_name, slice_name
+from scheduler.device.nvmlhealth import CardHealth
 
 _MIB = 2**20
 _MIG_SLICES = 7
@@ -50,6 +51,7 @@ class NvmlDriver:
             nvml.nvmlInit()
         except nvml.NVMLError as problem:
             raise DeviceError(_no_driver(nvml, problem)) from None
+        self._health = CardHealth(nvml)
 
     def about(self) -> str:
         """Return the versions of driver and CUDA: "nvml, driver 570.133.20, CUDA 12.8"."""
@@ -64,6 +66,7 @@ class NvmlDriver:
     def inventory(self, at: float = 0.0) -> tuple[DeviceRecord, ...]:
         """Return the devices as they are now; raise DeviceError if there is none."""
         count = self._count()
+        self._health.listen()
         records = tuple(place.record for place in self._places(count))
         if not count:
             raise DeviceError(
@@ -92,6 +95,7 @@ class NvmlDriver:
 
     def close(self) -> None:
         """Let go of the library."""
+        self._health.close()
         with suppress(self._nvml.NVMLError):
             self._nvml.nvmlShutdown()
 
@@ -111,10 +115,22 @@ class NvmlDriver:
             handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
             uuid = self._nvml.nvmlDeviceGetUUID(handle)
             places = self._answering(index, DeviceUUID(uuid), handle)
+            self._health.follow(uuid, handle)
+            found = [self._examined(place, uuid, handle) for place in places]
         except self._nvml.NVMLError as problem:
             return [_Place(record, None) for record in self._broken(index, uuid, str(problem))]
         self._known[index] = tuple(place.record for place in places)
-        return places
+        return found
+
+    def _examined(self, place: _Place, uuid: str, card: Any) -> _Place:
+        """Return the device with what is wrong with it, although it answers."""
+        instance = None
+        if place.record.mig:
+            instance = self._ask(self._nvml.nvmlDeviceGetGpuInstanceId, place.handle)
+        fault = self._health.fault(uuid, card, instance=instance)
+        if not fault:
+            return place
+        return replace(place, record=replace(place.record, healthy=False, fault=fault))
 
     def _broken(self, index: int, uuid: str, fault: str) -> list[DeviceRecord]:
         """Return what was known of a card that no longer answers, if only its place."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.errors import InvalidInput, NotLeading
 from scheduler.extender import wire
 from scheduler.extender.service import ExtenderService
 
@@ -25,6 +25,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 Answer = Callable[[bytes], Awaitable[bytes]]
 Reading = Callable[[Request], Awaitable[bytes]]
 
+NOT_ACTING = "this replica of Equipoise does not act yet; the call is tried again by itself"
+
 log = logging.getLogger(__name__)
 
 
@@ -33,15 +35,17 @@ def create_app(
     *,
     observe: Observe | None = None,
     ready: Callable[[], bool] | None = None,
+    acts: Callable[[], bool] = lambda: True,
     max_body: int = MAX_BODY,
 ) -> FastAPI:
     """Return the ASGI app; `/readyz` asks `ready`, by default it is always ready.
 
-    `max_body` in bytes.
+    While `acts` says no, every verb fails: what is known here may be out of date. `max_body` in
+    bytes.
     """
     app = FastAPI(title="Equipoise extender", openapi_url=None, docs_url=None, redoc_url=None)
     for verb, (answer, failure) in _verbs(service).items():
-        handler = _handler(verb, _reading(answer, max_body), failure, observe)
+        handler = _handler(verb, _reading(_if_acting(acts, answer), max_body), failure, observe)
         app.add_route(f"/{verb}", handler, methods=["POST"], include_in_schema=False)
     app.add_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_route("/readyz", _readyz(ready), methods=["GET"], include_in_schema=False)
@@ -87,6 +91,8 @@ def _handler(
             return _json(await answer(request))
         except InvalidInput as problem:
             return failure(str(problem), 400)
+        except NotLeading as problem:
+            return failure(str(problem), 503)
         except ClientDisconnect:
             return failure("the caller hung up", 400)
         except Exception as problem:
@@ -98,6 +104,15 @@ def _handler(
                 observe(verb, perf_counter() - began)
 
     return handle
+
+
+def _if_acting(acts: Callable[[], bool], answer: Answer) -> Answer:
+    async def answer_if_acting(body: bytes) -> bytes:
+        if not acts():
+            raise NotLeading(NOT_ACTING)
+        return await answer(body)
+
+    return answer_if_acting
 
 
 def _reading(answer: Answer, max_body: int) -> Reading:

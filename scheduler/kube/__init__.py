@@ -1,1 +1,1 @@
-"""The only door to the API server: client, watches, what is written, and conversion of its objects."""
+"""The only door to the API server: client, watches, what is written, conversion of objects."""

@@ -156,6 +156,31 @@ CYCLE = Spec(
     "Time that a phase of a round of decisions took.",
     (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+ADMISSION = Spec(
+    PREFIX + "webhook_request_seconds",
+    Kind.HISTOGRAM,
+    ("verb",),
+    "seconds",
+    "Time that a call of the API server took inside the webhook; verb is mutate or validate.",
+    REQUEST.buckets,
+)
+LOOP = Spec(
+    PREFIX + "event_loop_lag_seconds",
+    Kind.HISTOGRAM,
+    (),
+    "seconds",
+    "How much later than asked for the event loop got round to something, looked at ten times a "
+    "second: for so long everything else had to wait.",
+    (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+ACTS = Spec(
+    PREFIX + "acts",
+    Kind.GAUGE,
+    (),
+    "",
+    "1 if this replica is the one that decides and writes, else 0. Alert on a sum other than 1 "
+    "that lasts for longer than a take-over, about 20 s.",
+)
 
 CATALOGUE: tuple[Spec, ...] = (
     FAIR_SHARE,
@@ -177,6 +202,9 @@ CATALOGUE: tuple[Spec, ...] = (
     GPU_MEMORY_USED,
     DECISIONS,
     REQUEST,
+    ADMISSION,
     CYCLE,
+    LOOP,
+    ACTS,
 )
 """All of them, in the order of the reference page."""

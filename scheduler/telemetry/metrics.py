@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -30,7 +30,10 @@ class Metrics:
         self._wait = self._histogram(catalogue.WAIT)
         self._turn = self._histogram(catalogue.TURN)
         self._request = self._histogram(catalogue.REQUEST)
+        self._admission = self._histogram(catalogue.ADMISSION)
         self._cycle = self._histogram(catalogue.CYCLE)
+        self._loop = self._histogram(catalogue.LOOP)
+        self._acts = Gauge(catalogue.ACTS.name, catalogue.ACTS.help, registry=self._registry)
         self._decisions = Counter(
             catalogue.DECISIONS.name,
             catalogue.DECISIONS.help,
@@ -52,6 +55,18 @@ class Metrics:
     def observe_request(self, verb: str, seconds: float) -> None:
         """A call of kube-scheduler was answered in so many seconds."""
         self._request.labels(verb).observe(max(0.0, seconds))
+
+    def observe_admission(self, verb: str, seconds: float) -> None:
+        """A call of the API server was answered in so many seconds."""
+        self._admission.labels(verb).observe(max(0.0, seconds))
+
+    def observe_lag(self, seconds: float) -> None:
+        """The event loop was so much late."""
+        self._loop.observe(max(0.0, seconds))
+
+    def set_acts(self, *, acts: bool) -> None:
+        """Whether the replica is the one that decides and writes."""
+        self._acts.set(acts)
 
     def observe_cycle(self, phase: str, seconds: float) -> None:
         """A phase of a round took so many seconds."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
 from scheduler.telemetry.catalogue import CATALOGUE, Spec
 
 _INTRODUCTION = """\
 # Metrics
 
-<!-- Written by `make docs` from scheduler/telemetry/catalogue.py; change it there. -->
+<!-- Written by `make docs` from scheduler/telemetry/*catalogue.py; change it there. -->
 
 Equipoise serves these on `/metrics`, on the port of the status page (8800 by default), in
 Prometheus' text format. Gauges are built afresh for each scrape from one picture of the cluster:
@@ -22,6 +23,15 @@ its children, so sum over leaves only:
 sum(equipoise_tenant_allocated_gpus
     * on (tenant) group_left equipoise_tenant_info{leaf="true"})
 ```
+"""
+
+_AGENT = """\
+## Of the agents
+
+Each agent serves these on `/metrics` of its own node, on port 8802 by default. They are what was
+measured there, every few seconds, and so finer than what the agent publishes to the cluster.
+`device` is the card's place on the node, as nvidia-smi counts; `uuid` is the same as
+dcgm-exporter's `UUID`, to join with what that exports.
 """
 
 _QUESTIONS = (
@@ -45,6 +55,15 @@ _QUESTIONS = (
         "equipoise_gpu_allocated_ratio > 0 and equipoise_gpu_utilization_ratio < 0.05",
     ),
     (
+        "Which pods hold more memory than they asked for?",
+        "equipoise_agent_pod_memory_used_bytes > equipoise_agent_pod_memory_promised_bytes",
+    ),
+    (
+        "Which GPUs are broken, and whose driver is silent?",
+        "equipoise_agent_gpu_healthy == 0 "
+        "or time() - equipoise_agent_driver_read_timestamp_seconds > 120",
+    ),
+    (
         "Is the extender slow?",
         "histogram_quantile(0.99, "
         "sum by (verb, le) (rate(equipoise_extender_request_seconds_bucket[5m])))",
@@ -54,14 +73,17 @@ _QUESTIONS = (
 
 def page() -> str:
     """Return the page as Markdown."""
-    parts = (_table(CATALOGUE), _buckets(CATALOGUE), _questions())
+    parts = (
+        ["## All of them", "", *_table(CATALOGUE)],
+        _buckets(CATALOGUE),
+        [*_AGENT.splitlines(), "", *_table(AGENT_CATALOGUE)],
+        _questions(),
+    )
     return _INTRODUCTION + "".join("\n" + "\n".join(lines) + "\n" for lines in parts)
 
 
 def _table(specs: Iterable[Spec]) -> list[str]:
     return [
-        "## All of them",
-        "",
         "| name | type | labels | unit | what it says |",
         "| --- | --- | --- | --- | --- |",
         *(_row(spec) for spec in specs),

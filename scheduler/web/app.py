@@ -18,7 +18,7 @@ from scheduler.web.views import state
 
 STATIC = Path(__file__).parent / "static"
 
-Standings = Callable[[], Standing]
+Standings = Callable[[], Standing | Awaitable[Standing]]
 """How everybody stands now. Called on the event loop, for it may read the ledger."""
 
 Exposition = Callable[[Standing], bytes]
@@ -46,7 +46,7 @@ def create_app(
 
     @app.get("/metrics")
     async def exposition() -> Response:
-        text = await asyncio.to_thread(metrics, standing())
+        text = await asyncio.to_thread(metrics, await _now(standing))
         return Response(text, media_type=CONTENT_TYPE)
 
     @app.get("/", response_class=FileResponse)
@@ -78,12 +78,17 @@ def _add_data(
 
     @app.get("/api/v1/state")
     async def state_now() -> Response:
-        return Response(await current.of(standing()), media_type="application/json")
+        return Response(await current.of(await _now(standing)), media_type="application/json")
 
     @app.get("/api/v1/history")
     async def history_so_far(after: float = -math.inf) -> Response:
         past = history.past(after)
         return Response(await asyncio.to_thread(orjson.dumps, past), media_type="application/json")
+
+
+async def _now(standing: Standings) -> Standing:
+    found = standing()
+    return found if isinstance(found, Standing) else await found
 
 
 class _Rendered:

@@ -1,6 +1,7 @@
 """`equipoise agent`: what it prints, and what it says instead where it can't."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.agent import as_data, read_machine
+from scheduler.cli.agentread import as_data, read_machine
 from scheduler.device.mock import DEMO
 from scheduler.device.nvml import NvmlDriver
 from tests.device.fake_nvml import FakeCard, FakeNvml
@@ -24,13 +25,19 @@ devices:
 """
 
 
-def equipoise(*arguments: object) -> subprocess.CompletedProcess[str]:
+NOWHERE = {"KUBECONFIG": "", "KUBERNETES_SERVICE_HOST": "", "HOME": "/nonexistent"}
+"""Environment in which no cluster is found."""
+
+
+def equipoise(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scheduler", "agent", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
 
 
-def refusal(*arguments: object) -> str:
-    done = equipoise(*arguments)
+def refusal(*arguments: object, **environment: str) -> str:
+    done = equipoise(*arguments, **environment)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("equipoise: ")
@@ -91,8 +98,31 @@ def test_without_a_driver_it_says_so_in_one_line() -> None:
     assert "no NVIDIA driver here" in refusal("--once", "--json")
 
 
-def test_without_once_it_says_what_to_add() -> None:
-    assert "add --once" in refusal()
+def test_without_a_cluster_it_says_how_to_name_one() -> None:
+    told = refusal("--mock", DEMO, "--node", "t4-0", **NOWHERE)
+    assert "kubeconfig" in told
+
+
+def test_the_node_is_named_by_the_environment_where_nobody_names_it() -> None:
+    assert 'no node "here"' in refusal("--mock", DEMO, NODE_NAME="here", **NOWHERE)
+
+
+@pytest.mark.parametrize("option", [("--json",), ("--at", "3")], ids=["json", "at"])
+def test_what_belongs_to_once_is_refused_without_it(option: tuple[str, ...]) -> None:
+    assert "add --once" in refusal("--mock", DEMO, *option)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("SERVES", "hami", 'agent.serves knows no "hami"; write mps or driver-limits'),
+        ("READ_SECONDS", "0.1", "agent.read_seconds must be at least 1"),
+        ("EVICT_SECONDS", "soon", "agent.evict_seconds"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(setting: str, value: str, told: str) -> None:
+    settings = {f"EQUIPOISE_AGENT_{setting}": value}
+    assert told in refusal("--mock", DEMO, "--node", "t4-0", **settings, **NOWHERE)
 
 
 def test_an_unknown_node_is_answered_with_those_that_there_are() -> None:

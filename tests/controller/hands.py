@@ -11,6 +11,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.verdicts import Verdict
 from scheduler.settings import Settings
 
 
@@ -26,6 +27,8 @@ class Hands:
     released: list[str] = field(default_factory=list)
     places: dict[str, Placement] = field(default_factory=dict)
     held: list[tuple[str, str]] = field(default_factory=list)
+    warned: list[tuple[str, str]] = field(default_factory=list)
+    evicted: list[str] = field(default_factory=list)
     speechless: bool = False
 
     async def release(self, admit: Admit) -> bool:
@@ -42,6 +45,13 @@ class Hands:
         self.held.append((hold.pod.name, hold.verdict.reason))
         if self.speechless:
             raise ConnectionError("no events today")
+
+    async def warn(self, pod: Pod, verdict: Verdict) -> None:
+        self.warned.append((pod.name, verdict.reason))
+
+    async def evict(self, pod: Pod, why: Verdict) -> bool:
+        self.evicted.append(pod.name)
+        return True
 
 
 @dataclass

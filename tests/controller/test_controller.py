@@ -126,7 +126,11 @@ async def test_a_pod_without_our_gate_is_not_released_but_keeps_its_place(
 
 
 async def test_a_release_whose_outcome_is_unknown_keeps_its_place_and_is_tried_again(
-    made: Controller, ledger: Ledger, hands: Hands, caplog: pytest.LogCaptureFixture
+    made: Controller,
+    ledger: Ledger,
+    hands: Hands,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     hands.answers["p"] = ConnectionError("no API server")
     made.add(pod("p", whole()))
@@ -136,6 +140,9 @@ async def test_a_release_whose_outcome_is_unknown_keeps_its_place_and_is_tried_a
     assert hands.released == ["p", "q"]
     kept = ledger.holdings[pod("p").uid].placement
     del hands.answers["p"]
+    await made.round()
+    assert hands.released == ["p", "q"]
+    clock.time += 1.0
     await made.round()
     assert hands.released == ["p", "q", "p"]
     assert hands.places["p"] == kept

@@ -256,7 +256,7 @@ async def test_a_wait_is_told_even_if_the_bind_was_answered_before_the_watch() -
 def test_after_a_restart_released_pods_are_reserved_beside_those_that_are_bound() -> None:
     world = World(Ledger([node("n1", 1), node("n2", 1)]))
     # Whatever comes first in the list: the released one must not get what the bound one holds.
-    world.feed.start(
+    world.feed.replace(
         [
             pinned("p", "n1", "n2", fraction="1"),
             pinned("q", "n1", fraction="0.5"),
@@ -274,7 +274,7 @@ def test_after_a_restart_released_pods_are_reserved_beside_those_that_are_bound(
 
 def test_after_a_restart_a_released_pod_that_nobody_binds_is_shown_as_waiting() -> None:
     world = World(Ledger([node("n1", 1)]))
-    world.feed.start([pinned("p", "n1")])
+    world.feed.replace([pinned("p", "n1")])
     assert world.controller.standing().waiting == ()
     world.clock.time += 60.0
     (late,) = world.controller.standing().waiting
@@ -283,7 +283,7 @@ def test_after_a_restart_a_released_pod_that_nobody_binds_is_shown_as_waiting() 
 
 def test_after_a_restart_a_released_pod_without_room_waits_for_filter() -> None:
     world = World(Ledger([node("n1", 1)]))
-    world.feed.start([pinned("p", "n1", fraction="1"), bound("s", "n1", HALF)])
+    world.feed.replace([pinned("p", "n1", fraction="1"), bound("s", "n1", HALF)])
     assert set(world.held) == {"s"}
     world.see(bound("s", "n1", HALF), event="DELETED")
     world.see(pinned("p", "n1", fraction="1"))
@@ -292,7 +292,7 @@ def test_after_a_restart_a_released_pod_without_room_waits_for_filter() -> None:
 
 def test_a_pod_may_be_heard_of_before_its_node() -> None:
     world = World(Ledger())
-    world.feed.start([bound("p", "n1", HALF), unreadable("q", "n2"), pinned("r", "n1")])
+    world.feed.replace([bound("p", "n1", HALF), unreadable("q", "n2"), pinned("r", "n1")])
     world.controller.put_nodes([node("n1", 1), node("n2", 1)])
     assert world.held == {"p": ("n1", 500, True)}
     assert set(world.ledger.closed) == {"n2"}

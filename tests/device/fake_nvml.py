@@ -1,4 +1,4 @@
-# ruff: noqa: N802 - the functions are named as NVIDIA names them.
+# ruff: noqa: N802, N803 - functions and parameters are named as NVIDIA names them.
 """A stand-in for the module pynvml: real function names and error classes, cards written by hand.
 
 `FakeNvml` has the functions as methods; a driver is given an object of it instead of the module.
@@ -22,6 +22,7 @@ class FakeSlice:
     memory_mib: int
     used_mib: int = 0
     name: str = ""
+    instance: int = 0
     processes: list[tuple[int, int | None]] = field(default_factory=list)
 
 
@@ -42,6 +43,9 @@ class FakeCard:
     most_slices: int = 7
     slices: dict[int, FakeSlice] = field(default_factory=dict)
     numa: int | None = None
+    tells_xids: bool = True
+    action: int | None = 0
+    rows_gone: bool = False
     broken: dict[str, type[Exception]] = field(default_factory=dict)
 
 
@@ -59,10 +63,23 @@ class FakeNvml:
         self.memory_v2 = memory_v2
         self.init_error = init_error
         self.open = False
+        self.followed: list[str] = []
+        self.events: list[Any] = []
+
+    def xid(self, card: FakeCard, number: int, *, instance: int = 0xFFFFFFFF) -> None:
+        """Let an XID error happen, on a card or in a GPU instance of it."""
+        self.events.append(
+            SimpleNamespace(
+                device=card,
+                eventType=pynvml.nvmlEventTypeXidCriticalError,
+                eventData=number,
+                gpuInstanceId=instance,
+            )
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Error classes and constants are the real ones; functions are only those written below."""
-        if name.startswith(("NVML", "nvmlMemory_")):
+        if name.startswith(("NVML", "nvmlMemory_", "nvmlEventType")):
             return getattr(pynvml, name)
         raise AttributeError(name)
 
@@ -173,6 +190,53 @@ class FakeNvml:
         return SimpleNamespace(
             computeInstanceSliceCount=device.slices, memorySizeMB=device.memory_mib
         )
+
+    def nvmlDeviceGetGpuInstanceId(self, device: Any) -> int:
+        self._check("nvmlDeviceGetGpuInstanceId", device)
+        if not isinstance(device, FakeSlice):
+            raise pynvml.NVMLError_InvalidArgument()
+        return device.instance
+
+    def nvmlEventSetCreate(self) -> list[Any]:
+        self._check("nvmlEventSetCreate")
+        return self.events
+
+    def nvmlDeviceGetSupportedEventTypes(self, handle: Any) -> int:
+        self._check("nvmlDeviceGetSupportedEventTypes", handle)
+        return int(pynvml.nvmlEventTypeXidCriticalError) if handle.tells_xids else 0
+
+    def nvmlDeviceRegisterEvents(self, handle: Any, eventTypes: int, eventSet: list[Any]) -> None:
+        self._check("nvmlDeviceRegisterEvents", handle)
+        assert eventSet is self.events
+        assert eventTypes == pynvml.nvmlEventTypeXidCriticalError
+        self.followed.append(handle.uuid)
+
+    def nvmlEventSetWait(self, eventSet: list[Any], timeoutms: int) -> Any:
+        self._check("nvmlEventSetWait")
+        assert timeoutms >= 0
+        for place, event in enumerate(eventSet):
+            if event.device.uuid in self.followed:
+                return eventSet.pop(place)
+        raise pynvml.NVMLError_Timeout()
+
+    def nvmlEventSetFree(self, eventSet: list[Any]) -> None:
+        self._check("nvmlEventSetFree")
+        eventSet.clear()
+
+    def nvmlDeviceGetFieldValues(self, handle: Any, fieldIds: list[int]) -> list[Any]:
+        self._check("nvmlDeviceGetFieldValues", handle)
+        assert fieldIds == [pynvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION]
+        known = handle.action is not None
+        return [
+            SimpleNamespace(
+                nvmlReturn=pynvml.NVML_SUCCESS if known else pynvml.NVML_ERROR_NOT_SUPPORTED,
+                value=SimpleNamespace(uiVal=handle.action or 0),
+            )
+        ]
+
+    def nvmlDeviceGetRemappedRows(self, device: Any) -> tuple[int, int, int, int]:
+        self._check("nvmlDeviceGetRemappedRows", device)
+        return (0, 0, 0, int(device.rows_gone))
 
     def _check(self, function: str, handle: Any = None) -> None:
         if not self.open:

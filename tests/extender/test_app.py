@@ -169,3 +169,18 @@ async def test_an_app_that_cannot_start_says_so() -> None:
     with pytest.raises(RuntimeError, match="could not start"):
         async with serving(broken, "127.0.0.1", 0):
             pass
+
+
+async def test_a_replica_that_does_not_act_answers_nothing_and_books_nothing() -> None:
+    api, ledger = FakeApi(), Ledger([node("a")])
+    api.create("p")
+    app = create_app(service(ledger, api), acts=lambda: False)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://extender"
+    ) as there:
+        filtered = (await there.post("/filter", json=_args("p", "a"))).json()
+        body = {"PodName": "p", "PodNamespace": "lab", "PodUID": "p", "Node": "a"}
+        bound = (await there.post("/bind", json=body)).json()
+    assert "does not act" in filtered["Error"]
+    assert "does not act" in bound["Error"]
+    assert not ledger.holdings

@@ -12,8 +12,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.constraints import Constraints, Requirement, Taint, Term, Toleration
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
-from scheduler.core.model.nodes import Device, Node
+from scheduler.core.model.nodes import MANY_PODS, Device, Node
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request, Spreading
@@ -63,6 +64,20 @@ def pod(name: str, request: Request | int = 500, tenant: str = "a", **changes: A
     return replace(Pod(PodUID(name), "lab", name, TenantName(tenant), asked), **changes)
 
 
+def only(*, tolerations: Iterable[Toleration] = (), **labels: str) -> Constraints:
+    """Return constraints that ask for these labels by nodeSelector."""
+    return Constraints(tuple(sorted(labels.items())), tolerations=tuple(tolerations))
+
+
+def affine(*terms: Term) -> Constraints:
+    """Return constraints of a pod with these terms in its required node affinity."""
+    return Constraints(terms=(terms,))
+
+
+def line(key: str, operator: str, *values: str) -> Requirement:
+    return Requirement(key, operator, values)
+
+
 def tenant(name: str, parent: str | None = None, **amounts: Any) -> Tenant:
     """Return a tenant; amounts in GPUs as whole numbers, fractions or texts such as "1/2"."""
     exact: dict[str, Any] = {
@@ -90,6 +105,7 @@ def described(columns: Columns) -> dict[str, dict[str, Any]]:
         rows[str(name)] = {
             "cpu": int(columns.free_cpu[row]),
             "ram": int(columns.free_ram[row]),
+            "pods": int(columns.free_pods[row]),
             "hosted": columns.hosted[row].tolist(),
             "uuids": columns.uuids[row],
             "models": [columns.models[at] for at in columns.model[row, :devices]],
@@ -130,6 +146,8 @@ def nodes(draw: st.DrawFn, name: str, *, most: int = 4) -> Node:
         cpu_milli=draw(st.sampled_from([4_000, 64_000])),
         ram_mib=draw(st.sampled_from([8_000, 256_000])),
         open=draw(st.sampled_from([True, True, True, False])),
+        pods=draw(st.sampled_from([MANY_PODS, MANY_PODS, 3, 1])),
+        closed=draw(st.sampled_from(["", "", "", "it advertises nvidia.com/gpu"])),
     )
 
 
@@ -137,6 +155,76 @@ def nodes(draw: st.DrawFn, name: str, *, most: int = 4) -> Node:
 def clusters(draw: st.DrawFn, *, most: int = 5) -> list[Node]:
     count = draw(st.integers(1, most))
     return [draw(nodes(f"n{number}")) for number in range(count)]
+
+
+# Few keys and values, so that they meet; some that Kubernetes couldn't read.
+KEYS = st.sampled_from(["zone", "size", "gpu"])
+VALUES = st.sampled_from(["a", "b", "1", "2", "10", "", "-3", "no such value!"])
+EFFECTS = st.sampled_from(["NoSchedule", "NoExecute", "PreferNoSchedule"])
+OPERATORS = st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", "Near"])
+TAINT_KEYS = st.sampled_from(["gpu", "team", "node.kubernetes.io/not-ready"])
+
+
+def taints() -> st.SearchStrategy[Taint]:
+    return st.builds(Taint, TAINT_KEYS, st.sampled_from(["", "a"]), EFFECTS)
+
+
+def labelled(node: Node) -> st.SearchStrategy[Node]:
+    """Return the node with labels and taints."""
+    return st.builds(
+        replace,
+        st.just(node),
+        labels=st.dictionaries(KEYS, VALUES, max_size=3),
+        taints=st.lists(taints(), max_size=2).map(tuple),
+    )
+
+
+@st.composite
+def labelled_clusters(draw: st.DrawFn, *, most: int = 5) -> list[Node]:
+    return [draw(labelled(each)) for each in draw(clusters(most=most))]
+
+
+def lines() -> st.SearchStrategy[Requirement]:
+    """Return lines about labels: the plain ones, and some of any shape."""
+    anything = st.lists(VALUES, max_size=2).map(tuple)
+    return st.one_of(
+        st.builds(line, KEYS, st.sampled_from(["In", "NotIn"]), VALUES),
+        st.builds(line, KEYS, st.sampled_from(["Exists", "DoesNotExist"])),
+        st.builds(line, KEYS, st.sampled_from(["Gt", "Lt"]), st.sampled_from(["1", "5"])),
+        st.builds(Requirement, KEYS, OPERATORS, anything),
+    )
+
+
+def terms() -> st.SearchStrategy[Term]:
+    names = st.sampled_from([("n0",), ("n1",), ("n1", "n2"), ()])
+    field = st.sampled_from(["metadata.name", "metadata.name", "spec.x"])
+    fields = st.builds(Requirement, field, st.sampled_from(["In", "NotIn", "Exists"]), names)
+    return st.builds(
+        Term,
+        st.lists(lines(), max_size=2).map(tuple),
+        st.one_of(st.just(()), st.lists(fields, max_size=2).map(tuple)),
+    )
+
+
+def tolerations() -> st.SearchStrategy[Toleration]:
+    return st.builds(
+        Toleration,
+        st.one_of(st.just(""), TAINT_KEYS),
+        st.sampled_from(["Equal", "Exists", "", "Gt"]),
+        st.sampled_from(["", "a", "1"]),
+        st.one_of(st.just(""), EFFECTS),
+    )
+
+
+def constraints() -> st.SearchStrategy[Constraints]:
+    few = st.lists(st.tuples(KEYS, VALUES), max_size=1, unique_by=lambda pair: pair[0])
+    groups = st.lists(st.lists(terms(), max_size=2).map(tuple), max_size=2)
+    return st.builds(
+        Constraints,
+        st.one_of(st.just(()), few.map(tuple)),
+        groups.map(tuple),
+        st.lists(tolerations(), max_size=2).map(tuple),
+    )
 
 
 def requests() -> st.SearchStrategy[Request]:

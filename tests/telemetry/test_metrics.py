@@ -27,6 +27,9 @@ def _used() -> Metrics:
     metrics.observe_wait(VISION, 7.0, turn=7.0)
     metrics.count_decision("hold", "NoRoom")
     metrics.observe_request("filter", 0.003)
+    metrics.observe_admission("mutate", 0.001)
+    metrics.observe_lag(0.001)
+    metrics.set_acts(acts=True)
     metrics.observe_cycle("allocate", 0.02)
     return metrics
 

@@ -39,6 +39,6 @@ def _refusal(this: Round, pod: Pod) -> tuple[Reason | None, str]:
     if pod.foreign_gates:
         gates = ", ".join(pod.foreign_gates)
         return Reason.FOREIGN_GATE, f"{gates}; it counts once those who set it remove it"
-    if this.capacity.counts(pod.request) is None:
-        return Reason.NEVER_FITS, this.capacity.missing(pod.request)
+    if this.capacity.counts(pod.request, pod.constraints) is None:
+        return Reason.NEVER_FITS, this.capacity.missing(pod.request, pod.constraints)
     return None, ""

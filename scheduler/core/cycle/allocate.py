@@ -10,6 +10,7 @@ from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.lag import Lags
 from scheduler.core.fairness.order import Turns
 from scheduler.core.ledger.snapshot import Trial
+from scheduler.core.model.constraints import Constraints
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit, Hold
@@ -22,11 +23,15 @@ ALTERNATIVES = 2
 """Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
 
 
+Asked = tuple[Request, Constraints]
+"""What decides where a pod finds room: pods that agree in it are alike."""
+
+
 @dataclass(slots=True)
 class _Allocation:
     """Work in progress: a trial to place pods on, and who found no place, by tenant.
 
-    Room only shrinks in a round, so what is `full` for a request stays full. `misses` counts how
+    Room only shrinks in a round, so for what was asked in vain it stays `full`. `misses` counts how
     often a place was looked for in vain.
     """
 
@@ -35,8 +40,8 @@ class _Allocation:
     packer: Packer
     turns: Turns
     fixed: dict[TenantName, int]
-    full: set[Request] = field(default_factory=set)
-    capped: dict[tuple[TenantName, Request, bool], Verdict] = field(default_factory=dict)
+    full: set[Asked] = field(default_factory=set)
+    capped: dict[tuple[TenantName, bool, Asked], Verdict] = field(default_factory=dict)
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
     misses: Counter[TenantName] = field(default_factory=Counter)
 
@@ -47,10 +52,8 @@ def allocate(this: Round) -> None:
     heads = {leaf: this.counts(queue[0]) for leaf, queue in this.queues.items()}
     while (leaf := work.turns.next(heads)) is not None:
         _give_turn(work, leaf)
+        _pass_over(work, leaf)
         queue = this.queues[leaf]
-        # A request that fits nowhere takes nothing from anybody, so it needs no turn of its own.
-        while queue and queue[0].request in work.full:
-            _give_turn(work, leaf)
         if queue and work.misses[leaf] < this.profile.lookahead:
             heads[leaf] = this.counts(queue[0])
         else:
@@ -77,7 +80,7 @@ def _begin(this: Round) -> _Allocation:
 def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    alike = (leaf, pod.request, pod.preemptible)
+    alike = (leaf, pod.preemptible, _asked(pod))
     # By memory a pod counts by the card that it lands on, which is known only once it has one.
     known = not pod.request.memory_mib and not work.trial.columns.mig_models
     if known and alike not in work.capped:
@@ -91,7 +94,8 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     if placement is None:
         work.tried.setdefault(leaf, []).append(pod)
         return
-    others = work.packer.others(pod.request, placement.node, ALTERNATIVES)
+    among = this.snapshot.eligibility.now(pod.constraints)
+    others = work.packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
     work.trial.take(placement, pod.request)
     work.turns.took(leaf, placement.milli)
     if not pod.preemptible:
@@ -99,26 +103,49 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
     this.admits.append(Admit(pod, placement, others))
 
 
+def _pass_over(work: _Allocation, leaf: TenantName) -> None:
+    """Try who is next as long as it fits nowhere: it takes nothing, so it needs no turn of its own.
+
+    As nothing is taken meanwhile, caps are looked at once for all alike.
+    """
+    queue, below_caps = work.this.queues[leaf], set[tuple[bool, Asked]]()
+    while queue and (asked := _asked(pod := queue[0])) in work.full:
+        alike = pod.preemptible, asked
+        if alike in below_caps:
+            work.tried[leaf].append(queue.popleft())
+            continue
+        _give_turn(work, leaf)
+        if (leaf, *alike) not in work.capped:
+            below_caps.add(alike)
+
+
 def _check_caps(work: _Allocation, pod: Pod, milli: int) -> None:
     """Remember a refusal for all pods alike: what is held only grows in a round."""
     refused = over_caps(work.this.tree, pod, milli, held=work.turns.held, fixed=work.fixed)
     if refused is not None:
-        work.capped[pod.tenant, pod.request, pod.preemptible] = refused
+        work.capped[pod.tenant, pod.preemptible, _asked(pod)] = refused
 
 
 def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
-    if pod.request in work.full:
+    asked = _asked(pod)
+    if asked in work.full:
         return None
-    placement = work.packer.place(pod.request, seed=crc32(pod.uid.encode()))
+    among = work.this.snapshot.eligibility.now(pod.constraints)
+    placement = work.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
     if placement is None:
-        work.full.add(pod.request)
+        work.full.add(asked)
         work.misses[leaf] += 1
     return placement
 
 
+def _asked(pod: Pod) -> Asked:
+    return pod.request, pod.constraints
+
+
 def _hold_the_rest(work: _Allocation) -> None:
     """Hold who was tried in vain, and who stands behind them in the same queue."""
-    this, explainer = work.this, Explainer(work.trial.columns)
+    this = work.this
+    explainer = Explainer(work.trial.columns, this.snapshot.eligibility)
     left = {
         leaf: pods
         for leaf, queue in this.queues.items()
@@ -132,4 +159,4 @@ def _hold_the_rest(work: _Allocation) -> None:
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
             this.holds.extend(Hold(pod, verdict) for pod in pods)
         else:
-            this.holds.extend(Hold(pod, explainer.no_room(pod.request)) for pod in pods)
+            this.holds.extend(Hold(pod, explainer.no_room(*_asked(pod))) for pod in pods)

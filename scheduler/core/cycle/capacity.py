@@ -4,36 +4,56 @@ from fractions import Fraction
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.eligibility import KINDS_KEPT, Eligibility
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.fit import candidates
 
 
 class Capacity:
-    """The kinds of nodes that there are, empty. Nodes of equal make are looked at once."""
+    """The kinds of nodes that there are, empty. Nodes of equal make are looked at once.
 
-    def __init__(self, columns: Columns) -> None:
+    `eligibility` says which of them the constraints of a pod leave; without it, all.
+    """
+
+    def __init__(self, columns: Columns, eligibility: Eligibility | None = None) -> None:
         self._columns = _empty(columns)
-        self._kinds = _kinds(self._columns)
-        self._counts: dict[Request, int | None] = {}
+        self._eligibility = eligibility or Eligibility()
+        self._kind_of, self._kinds = _kinds(self._columns)
+        self._counts: dict[tuple[Request, Constraints], int | None] = {}
+        self._among: dict[tuple[Request, bytes], int | None] = {}
+        self._missing: dict[tuple[Request, Constraints], str] = {}
         shut = columns.shut
         in_use = np.where(shut, columns.cap - columns.free, columns.cap)
         self.gpus = Fraction(int(in_use.sum()), MILLI)
         """GPUs to share, exact: all that are open, and what is still held on those that aren't."""
 
-    def counts(self, request: Request) -> int | None:
+    def counts(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> int | None:
         """Return milli-GPU that a waiting request counts; None if no empty node could hold it.
 
         A request by memory counts as its part of the smallest card that it may use.
         """
+        asked = request, constraints
         try:
-            return self._counts[request]
+            return self._counts[asked]
         except KeyError:
-            return self._counts.setdefault(request, self._count(request))
+            if len(self._counts) >= KINDS_KEPT:
+                self._counts.clear()
+                self._missing.clear()
+            return self._counts.setdefault(asked, self._count(request, constraints))
 
-    def missing(self, request: Request) -> str:
-        """Say what to change about a request that no empty node could hold."""
+    def missing(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> str:
+        """Say what to change about a pod that no empty node could hold."""
+        asked = request, constraints
+        if asked not in self._missing:
+            anywhere = self._count_among(request, self._kinds) is not None
+            lacks = self._excluded(request, constraints) if anywhere else self._lacks(request)
+            self._missing[asked] = lacks
+        return self._missing[asked]
+
+    def _lacks(self, request: Request) -> str:
         columns = self._columns
         # Models of nodes that are gone are still in the list.
         here = [columns.models[at] for at in np.unique(columns.model[columns.cap > 0])]
@@ -54,8 +74,30 @@ class Capacity:
             return "no node that has GPUs has so much CPU and memory; ask for less"
         return "no node with enough such GPUs has the CPU and memory beside them; ask for less"
 
-    def _count(self, request: Request) -> int | None:
-        seen = candidates(self._columns, self._kinds, request)
+    def _excluded(self, request: Request, constraints: Constraints) -> str:
+        """Say what keeps the pod off the nodes that could hold it."""
+        could = np.flatnonzero(candidates(self._columns, slice(None), request).nodes)
+        first = int(could[0])
+        why = self._eligibility.objection(constraints, first, passing=False)
+        return (
+            f"{len(could)} could but for its nodeSelector, affinity or tolerations, such as "
+            f"{self._columns.names[first]}, where {why}; change these, or the nodes"
+        )
+
+    def _count(self, request: Request, constraints: Constraints) -> int | None:
+        rows, kinds = self._eligibility.ever(constraints), self._kinds
+        if rows is not None:
+            there = np.zeros(len(kinds), dtype=np.bool_)
+            there[self._kind_of[rows]] = True
+            kinds = kinds[there]
+        # Constraints are many, the makes of nodes that they leave few.
+        among = request, kinds.tobytes()
+        if among not in self._among:
+            self._among[among] = self._count_among(request, kinds)
+        return self._among[among]
+
+    def _count_among(self, request: Request, kinds: Ints) -> int | None:
+        seen = candidates(self._columns, kinds, request)
         if not seen.nodes.any():
             return None
         if request.whole or request.memory_mib:
@@ -70,6 +112,7 @@ def _empty(columns: Columns) -> Columns:
     empty = columns.copy()
     there = empty.cap > 0
     empty.free_cpu, empty.free_ram = empty.cpu_cap.copy(), empty.ram_cap.copy()
+    empty.free_pods = empty.pods_cap.copy()
     empty.free, empty.free_mib = empty.cap.copy(), empty.mib_cap.copy()
     empty.room = np.where(there, empty.cap, -1)
     empty.room_mib = np.where(there, empty.mib_cap, -1)
@@ -77,19 +120,20 @@ def _empty(columns: Columns) -> Columns:
     return empty
 
 
-def _kinds(columns: Columns) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """One row of each make of node."""
+def _kinds(columns: Columns) -> tuple[Ints, Ints]:
+    """The make of each row [N], as a number from 0, and the first row of each make."""
     described = np.concatenate(
         (
             columns.cpu_cap[:, None],
             columns.ram_cap[:, None],
+            columns.pods_cap[:, None],
             columns.cap,
             columns.mib_cap,
             columns.model,
         ),
         axis=1,
     )
-    first: dict[bytes, int] = {}
-    for row, line in enumerate(described):
-        first.setdefault(line.tobytes(), row)
-    return np.fromiter(first.values(), dtype=np.int64, count=len(first))
+    makes: dict[bytes, int] = {}
+    kind_of = [makes.setdefault(line.tobytes(), len(makes)) for line in described]
+    numbers = np.array(kind_of, dtype=np.int64)
+    return numbers, np.unique(numbers, return_index=True)[1]

@@ -4,8 +4,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.model.amounts import MILLI, format_gpus
+from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.requests import Request
 from scheduler.core.model.verdicts import Reason, Verdict
@@ -15,16 +17,14 @@ from scheduler.core.packing.fit import candidates
 class Explainer:
     """Tells "its tenant has its due" from "there is no room".
 
-    `after` is how the cluster is now. Works each kind of request out once: thousands wait for the
-    same reason.
+    `after` is how the cluster is now, `eligibility` what constraints leave of it. Each kind of pod
+    is worked out once: thousands wait for the same reason.
     """
 
-    def __init__(self, after: Columns) -> None:
-        self._after = after
-        self._lacking: dict[Request, Verdict] = {}
-        room = np.maximum(after.room, 0)
-        self._free = format_gpus(int(room.sum()))
-        self._most = format_gpus(int(room.max(initial=0)))
+    def __init__(self, after: Columns, eligibility: Eligibility | None = None) -> None:
+        self._after, self._eligibility = after, eligibility or Eligibility()
+        self._lacking: dict[tuple[Request, Constraints], Verdict] = {}
+        self._seen: dict[Request, tuple[Ints, Bools]] = {}
 
     def waits_for_turn(self, leaf: TenantName, *, due: Fraction, holds: int) -> Verdict:
         """Return the verdict on a tenant that has its due, GPUs, of which it `holds` milli."""
@@ -40,21 +40,52 @@ class Explainer:
             "wait, or raise its guarantee or weight",
         )
 
-    def no_room(self, request: Request) -> Verdict:
-        """Return the verdict on a request that would start if there were room."""
-        if request not in self._lacking:
-            self._lacking[request] = Verdict(Reason.NO_ROOM, self._lacks(request))
-        return self._lacking[request]
+    def no_room(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> Verdict:
+        """Return the verdict on a pod that would start if there were room."""
+        asked = request, constraints
+        verdict = self._lacking.get(asked)
+        if verdict is None:
+            what = self._lacks(request, constraints)
+            verdict = Verdict(Reason.NO_ROOM, f"it needs {request.describe()}; {what}")
+            self._lacking[asked] = verdict
+        return verdict
 
-    def _lacks(self, request: Request) -> str:
-        seen = candidates(self._after, slice(None), request)
-        enough = np.count_nonzero(seen.devices, axis=1) >= request.devices
-        if enough.any():
-            what = "too little CPU or memory is free beside such GPUs; ask for less of it or wait"
-        else:
-            what = f"{self._free} GPUs are free in all, at most {self._most} on one card"
-            if request.memory_mib or self._after.memory_matters:
-                most = max(int(self._after.room_mib.max(initial=0)), 0)
-                what += f", and at most {most} MiB of a card's memory"
-            what += "; ask for less or wait for pods to end"
-        return f"it needs {request.describe()}; {what}"
+    def _lacks(self, request: Request, constraints: Constraints) -> str:
+        with_room, enough = self._look(request)
+        rows = self._eligibility.now(constraints)
+        if rows is not None and len(with_room):
+            return self._excluded(constraints, with_room)
+        among: Rows = slice(None) if rows is None else rows
+        if not enough[among].any():
+            where = "in all" if rows is None else "where it may go"
+            return self._too_few(request, among, where)
+        if (self._after.free_pods[among][enough[among]] >= 1).any():
+            return "too little CPU or memory is free beside such GPUs; ask for less of it or wait"
+        return "nodes with such GPUs run as many pods as they may; wait for pods to end"
+
+    def _look(self, request: Request) -> tuple[Ints, Bools]:
+        """Rows with room for the request, and whether each row [N] has enough such GPUs free."""
+        found = self._seen.get(request)
+        if found is None:
+            seen = candidates(self._after, slice(None), request)
+            enough = np.count_nonzero(seen.devices, axis=1) >= request.devices
+            found = self._seen[request] = np.flatnonzero(seen.nodes), enough
+        return found
+
+    def _too_few(self, request: Request, among: Rows, where: str) -> str:
+        room = np.maximum(self._after.room[among], 0)
+        free, most = format_gpus(int(room.sum())), format_gpus(int(room.max(initial=0)))
+        what = f"{free} GPUs are free {where}, at most {most} on one card"
+        if request.memory_mib or self._after.memory_matters:
+            mib = max(int(self._after.room_mib[among].max(initial=0)), 0)
+            what += f", and at most {mib} MiB of a card's memory"
+        return f"{what}; ask for less or wait for pods to end"
+
+    def _excluded(self, constraints: Constraints, rows: Ints) -> str:
+        """Say what keeps the pod off the rows that have room for it."""
+        first = int(rows[0])
+        why = self._eligibility.objection(constraints, first, passing=True)
+        return (
+            f"{len(rows)} nodes have room but are not for it, such as "
+            f"{self._after.names[first]}, where {why}; change that or wait"
+        )

@@ -39,4 +39,4 @@ class Round:
 
     def counts(self, pod: Pod) -> int:
         """Milli-GPU that the waiting pod counts; 0 for one that could never be placed."""
-        return self.capacity.counts(pod.request) or 0
+        return self.capacity.counts(pod.request, pod.constraints) or 0

@@ -47,7 +47,7 @@ def run_cycle(
         now=now,
         profile=profile,
         tree=TenantTree(snapshot.tenants),
-        capacity=Capacity(snapshot.columns),
+        capacity=Capacity(snapshot.columns, snapshot.eligibility),
     )
     for name, phase in PHASES.items():
         timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]

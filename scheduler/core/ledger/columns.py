@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import DeviceUUID, NodeName
-from scheduler.core.model.nodes import Node
+from scheduler.core.model.nodes import MANY_PODS, Node
 from scheduler.core.model.placements import Slot
 from scheduler.core.model.requests import Request
 
@@ -27,7 +27,7 @@ HOSTED_KINDS = 18
 CHANGES_KEPT = 100_000
 """How many changed rows `changes` remembers before it starts again with a new epoch."""
 
-_PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram")
+_PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram", "pods_cap", "free_pods")
 _PER_DEVICE = ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "model", "load")
 _ARRAYS = (*_PER_NODE, *_PER_DEVICE, "mig", "shut", "hosted")
 
@@ -42,7 +42,8 @@ def hosted_kind(request: Request) -> int:
 class Columns:
     """Mutable arrays of integers; only the ledger and trials write to them.
 
-    Per node [N]: `cpu_cap`, `free_cpu` (milli-CPU), `ram_cap`, `free_ram` (MiB), and `hosted`.
+    Per node [N]: `cpu_cap`, `free_cpu` (milli-CPU), `ram_cap`, `free_ram` (MiB), `pods_cap`,
+    `free_pods` (pods, whatever they ask for), and `hosted`.
     Per device [N, D]: `cap`, `free`, `room` (milli-GPU), `mib_cap`, `free_mib`, `room_mib` (MiB),
     `model` (index into `models`, -1 where there is no device), `load` (tenths), `mig`, and `shut`:
     no device, an ill one, or a closed node. `free` is capacity less what is held and may fall below
@@ -58,6 +59,8 @@ class Columns:
     free_cpu: Ints
     ram_cap: Ints
     free_ram: Ints
+    pods_cap: Ints
+    free_pods: Ints
     hosted: Ints
     cap: Ints
     free: Ints
@@ -79,6 +82,7 @@ class Columns:
         self.changes: list[int] = []
         self.epoch = 0
         self.memory_matters = False
+        self.pods_matter = False
         self.load_matters = False
         self._largest: tuple[int, tuple[int, int]] | None = None
         self._allocate(0, 1)
@@ -122,6 +126,8 @@ class Columns:
         before = self._make(row)
         self.cpu_cap[row] = self.free_cpu[row] = node.cpu_milli
         self.ram_cap[row] = self.free_ram[row] = node.ram_mib
+        self.pods_cap[row] = self.free_pods[row] = node.pods
+        self.pods_matter |= node.pods < MANY_PODS
         self.hosted[row] = 0
         for name in _PER_DEVICE:
             getattr(self, name)[row] = 0
@@ -151,7 +157,7 @@ class Columns:
         self._note(row)
 
     def take(self, row: int, slots: Sequence[Slot], request: Request) -> None:
-        """Book the slots and the request's CPU and memory on the row. Checks nothing."""
+        """Book one pod on the row: slots, and the request's CPU and memory. Checks nothing."""
         self._book(row, slots, request, 1)
 
     def give(self, row: int, slots: Sequence[Slot], request: Request) -> None:
@@ -183,8 +189,10 @@ class Columns:
     def _book(self, row: int, slots: Sequence[Slot], request: Request, sign: int) -> None:
         self.free_cpu[row] -= sign * request.cpu_milli
         self.free_ram[row] -= sign * request.ram_mib
+        self.free_pods[row] -= sign
         kind = hosted_kind(request)
-        if kind >= 0:
+        # A pod that was bound without an assignment holds no GPU, whatever it asked for.
+        if kind >= 0 and slots:
             self.hosted[row, kind] += sign
         for slot in slots:
             place, milli, mib = (row, slot.index), sign * slot.milli, sign * slot.memory_mib
@@ -199,10 +207,10 @@ class Columns:
                 self.room_mib[place] -= mib
         self._note(row)
 
-    def _make(self, row: int) -> tuple[int, int, bytes, bytes, bytes]:
+    def _make(self, row: int) -> tuple[int | bytes, ...]:
+        beside = (self.cpu_cap[row], self.ram_cap[row], self.pods_cap[row])
         cards = (self.cap[row], self.mib_cap[row], self.model[row])
-        cap, mib_cap, model = (column.tobytes() for column in cards)
-        return int(self.cpu_cap[row]), int(self.ram_cap[row]), cap, mib_cap, model
+        return (*map(int, beside), *(column.tobytes() for column in cards))
 
     def _note(self, row: int) -> None:
         if len(self.changes) >= CHANGES_KEPT:

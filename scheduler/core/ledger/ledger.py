@@ -1,7 +1,8 @@
 """The ledger: who holds what. One writer, synchronous, never awaits.
 
 It is a fold over bound pods, plus reservations of pods on their way. A pod frees its devices when
-it is gone or finished, not when it is asked to go.
+it is gone or finished, not when it is asked to go. Pods that use no GPU count, too: they take CPU,
+memory and one of the pods that a node runs.
 """
 
 import heapq
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.snapshot import Held, Snapshot
 from scheduler.core.model.errors import AlreadyBound, Oversold, UnknownPlace
@@ -36,6 +38,8 @@ class Ledger:
         # Asked at every filter, so it must not look at every holding.
         self._limits: list[tuple[float, PodUID]] = []
         self._strange: dict[NodeName, str] = {}
+        self._told: dict[NodeName, str] = {}
+        self._eligibility: Eligibility | None = None
         self.put_nodes(nodes)
 
     @property
@@ -50,34 +54,47 @@ class Ledger:
 
     @property
     def held(self) -> Mapping[TenantName, Held]:
-        """What each tenant holds, reservations included; tenants that hold nothing are left out."""
+        """What each tenant holds, reservations included; tenants without a GPU are left out."""
         return self._held
 
     @property
     def closed(self) -> Mapping[NodeName, str]:
-        """Nodes that take no new pod because a claim on them can't be understood, and why."""
-        return {**self._undecodable, **self._strange}
+        """Nodes that take no new pod, and why: they say so, or a claim can't be understood."""
+        return {**self._told, **self._undecodable, **self._strange}
+
+    @property
+    def eligibility(self) -> Eligibility:
+        """Which rows the constraints of a pod leave; a new object once labels or taints change."""
+        if self._eligibility is None:
+            self._eligibility = Eligibility(self.columns.names, self._nodes)
+        return self._eligibility
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Add nodes, or describe known ones anew; what is held on them stays held."""
         # Of two descriptions of one node the later counts: two rows would sell it twice.
         reported = {node.name: node for node in nodes}
         latest = {name: node for name, node in reported.items() if self._nodes.get(name) != node}
+        if any(_is_chosen_anew(self._nodes.get(node.name), node) for node in latest.values()):
+            self._eligibility = None
         # What is only told, as measured memory is, comes in without a change of anything held.
         self._nodes.update(reported)
         if not latest:
             return
+        for name, node in latest.items():
+            self._tell(name, node.closed)
         known = latest.keys() & self.columns.row.keys()
         self.columns.add([node for name, node in latest.items() if name not in known])
         for name in latest:
             # A pod may be heard of before its node.
-            if name in known or name in self._on_node or name in self._undecodable:
+            if name in known or name in self._on_node or self._is_closed(name):
                 self._refold(name)
         self.generation += 1
 
     def drop_node(self, name: NodeName) -> None:
         """Forget a node. Claims on it last until their pods are gone; nothing new goes there."""
         if self._nodes.pop(name, None) is not None:
+            self._eligibility = None
+            self._tell(name, "")
             self._refold(name)
             self.generation += 1
 
@@ -106,10 +123,10 @@ class Ledger:
         A claim on a device that its node doesn't have closes the node for new pods.
         """
         before = self._holdings.get(pod.uid)
-        if before is not None and before.placement == placement and before.pod == pod:
+        if before is not None and before.placement == placement and _same_claim(before.pod, pod):
             # The common case: a reservation is confirmed, and no number changes.
-            if not before.bound:
-                self._store(replace(before, bound=True, expires=None))
+            if not before.bound or before.pod != pod:
+                self._store(Holding(pod, placement, bound=True))
                 self.generation += 1
             return
         if before is not None:
@@ -161,6 +178,7 @@ class Ledger:
             held=dict(self._held),
             tenants=tuple(tenants),
             lags=dict(lags or {}),
+            eligibility=self.eligibility,
         )
 
     def rebuilt(self) -> "Ledger":
@@ -180,12 +198,14 @@ class Ledger:
         node = self._nodes.get(placement.node)
         if node is None:
             return UnknownPlace(f"node {placement.node} is not known")
-        if not node.open or node.name in self.closed:
+        if not node.open or self._is_closed(node.name):
             return Oversold(f"node {node.name} takes no new pod at present")
         columns, row = self.columns, self.columns.row[node.name]
         request = pod.request
         if columns.free_cpu[row] < request.cpu_milli or columns.free_ram[row] < request.ram_mib:
             return Oversold(f"node {node.name} has too little CPU or memory left for {pod.key}")
+        if columns.free_pods[row] < 1:
+            return Oversold(f"node {node.name} takes no more pods beside those that it has")
         if len({slot.uuid for slot in placement.slots}) != len(placement.slots):
             return Oversold(f"the placement of pod {pod.key} names a device twice")
         located = _located(node, placement)
@@ -216,6 +236,8 @@ class Ledger:
         self._on_node.setdefault(holding.placement.node, {})[holding.pod.uid] = holding
 
     def _count(self, holding: Holding, sign: int) -> None:
+        if not holding.placement.slots:
+            return
         tenant, milli = holding.pod.tenant, sign * holding.placement.milli
         before = self._held.get(tenant, Held())
         after = Held(
@@ -249,12 +271,32 @@ class Ledger:
         self._strange.pop(name, None)
         if unknown and name in self._nodes:
             self._strange[name] = f"pod {unknown[0]} holds a device that the node doesn't have"
-        self.columns.reset(row, replace(node, open=False) if name in self.closed else node)
+        self.columns.reset(row, replace(node, open=False) if self._is_closed(name) else node)
         for claim, slots in claims:
             self.columns.take(row, slots or (), claim.pod.request)
 
     def _claims(self, name: NodeName) -> Iterable[Holding]:
         return self._on_node.get(name, {}).values()
+
+    def _is_closed(self, name: NodeName) -> bool:
+        return name in self._told or name in self._undecodable or name in self._strange
+
+    def _tell(self, name: NodeName, why: str) -> None:
+        if why:
+            self._told[name] = why
+        else:
+            self._told.pop(name, None)
+
+
+def _is_chosen_anew(before: Node | None, node: Node) -> bool:
+    """Whether constraints may lead to another answer about the node."""
+    return before is None or (before.labels, before.taints) != (node.labels, node.taints)
+
+
+def _same_claim(before: Pod, pod: Pod) -> bool:
+    """Whether both hold the same at the same place; where it might have gone instead is over."""
+    holds = (before.tenant, before.request, before.preemptible)
+    return holds == (pod.tenant, pod.request, pod.preemptible)
 
 
 def _located(node: Node, placement: Placement) -> Slots | None:

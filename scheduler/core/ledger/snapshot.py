@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
@@ -13,7 +14,7 @@ from scheduler.core.model.tenants import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a tenant holds: milli-GPU in all and of non-preemptible pods, and how many pods."""
+    """What a tenant holds: milli-GPU in all and of non-preemptible pods; its pods that use GPUs."""
 
     milli: int = 0
     fixed_milli: int = 0
@@ -22,13 +23,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a round needs to know. `lags` are GPU-seconds at the round's `now`."""
+    """All that a round needs to know. `lags` are GPU-seconds at the round's `now`.
+
+    Nothing in it changes with the ledger, so that a round may run in a thread of its own.
+    """
 
     columns: Columns
     generation: int = 0
     held: Mapping[TenantName, Held] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     lags: Mapping[TenantName, float] = field(default_factory=dict)
+    eligibility: Eligibility = field(default_factory=Eligibility)
 
     def trial(self) -> "Trial":
         """Return a copy to try placements on; the snapshot stays as it is."""

@@ -13,7 +13,8 @@ EquipoiseError
 └── NotWritten              the cluster refused a write; nothing was stored
     ├── BindRefused         a Binding
     ├── AlreadyAssigned     a Binding, for the pod is bound; carries where to
-    └── ReleaseRefused      a release
+    ├── ReleaseRefused      a release
+    └── NotLeading          anything: another replica may act by now
 """
 
 from collections.abc import Mapping
@@ -87,3 +88,7 @@ class AlreadyAssigned(NotWritten):
 
 class ReleaseRefused(NotWritten):
     """The pod keeps its gate: it changed meanwhile, or the API server refused the patch."""
+
+
+class NotLeading(NotWritten):
+    """Another replica may be the one that acts by now; nothing was sent."""

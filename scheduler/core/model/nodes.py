@@ -1,9 +1,14 @@
 """Nodes and their devices, as an agent reports them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.constraints import Taint
 from scheduler.core.model.ids import DeviceUUID, NodeName
+
+MANY_PODS = 1_000_000
+"""Pods of a node that sets no limit; a kubelet's is 110 unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +33,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A machine: its devices in index order, and its allocatable CPU and memory.
+    """A machine: its devices in index order, and its allocatable CPU, memory and number of pods.
 
-    `open` is False while it must take no new pod (cordoned, or closed by Equipoise).
+    `open` is False while it must take no new pod because it is cordoned; `closed` says in a few
+    words why it takes none although it is up, "" where it does. Labels and taints are Kubernetes'.
     """
 
     name: NodeName
@@ -38,3 +44,7 @@ class Node:
     cpu_milli: int
     ram_mib: int
     open: bool = True
+    pods: int = MANY_PODS
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    taints: tuple[Taint, ...] = ()
+    closed: str = ""

@@ -1,26 +1,38 @@
 """Kubernetes' pod (its JSON as a dict) → Pod. The one reader, beside the one request parser."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from scheduler.core.model import assignment, names
+from scheduler.core.model.constraintreader import (
+    Groups,
+    is_pinnable,
+    read_constraints,
+    uses_claims,
+)
+from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requestreader import parse_preemptible, parse_request
 from scheduler.core.model.requests import Request
+from scheduler.core.model.stored import Stored, objects
+from scheduler.core.model.stored import mapping as mapping
+
+PodJSON = Stored
 
 TenantOf = Callable[[str], TenantName]
 """The tenant that a namespace belongs to."""
 
-PodJSON = Mapping[str, Any]
+VolumesOf = Callable[[PodJSON], Groups | None]
+"""What the volumes of a pod's claims say about nodes; None if one of them isn't bound yet."""
 
 
-def read_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
+def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = None) -> Pod:
     """Read a pod as the API server stores it; an unreadable request becomes its `problem`.
 
-    Raises InvalidInput if it has no UID, name or namespace.
+    Where it may go is read until it is bound. Without `volumes_of` a pod with claims is taken for
+    one whose volumes aren't bound. Raises InvalidInput if it has no UID, name or namespace.
     """
     metadata = mapping(pod, "metadata")
     uid, name, namespace = (metadata.get(key) for key in ("uid", "name", "namespace"))
@@ -30,6 +42,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
         raise InvalidInput("the pod has no metadata.name or namespace; send it as stored")
     spec = mapping(pod, "spec")
     request, preemptible, problem = _request(pod)
+    constraints, pinnable = _where(pod, volumes_of)
     priority = spec.get("priority")
     return Pod(
         uid=PodUID(uid),
@@ -42,13 +55,15 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
         preemptible=preemptible,
         foreign_gates=tuple(gate for gate in gates_of(pod) if gate != names.GATE),
         problem=problem,
+        constraints=constraints,
+        pinnable=pinnable,
     )
 
 
 def gates_of(pod: PodJSON) -> tuple[str, ...]:
     """Return the names of the pod's scheduling gates."""
-    listed = mapping(pod, "spec").get("schedulingGates") or []
-    return tuple(str(gate.get("name", "")) for gate in listed if isinstance(gate, Mapping))
+    gates = objects(mapping(pod, "spec"), "schedulingGates")
+    return tuple(str(gate.get("name", "")) for gate in gates)
 
 
 def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
@@ -57,17 +72,11 @@ def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
     required = mapping(affinity, "requiredDuringSchedulingIgnoredDuringExecution")
     return tuple(
         NodeName(str(name))
-        for term in required.get("nodeSelectorTerms") or ()
-        for field in term.get("matchFields") or ()
+        for term in objects(required, "nodeSelectorTerms")
+        for field in objects(term, "matchFields")
         if field.get("key") == "metadata.name" and field.get("operator") == "In"
         for name in field.get("values") or ()
     )
-
-
-def mapping(entry: PodJSON, key: str) -> PodJSON:
-    """Return the object under a key; an empty one if there is none."""
-    found = entry.get(key)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _request(pod: PodJSON) -> tuple[Request, bool, str]:
@@ -77,13 +86,33 @@ def _request(pod: PodJSON) -> tuple[Request, bool, str]:
         notes = mapping(mapping(pod, "metadata"), "annotations")
         room = assignment.MAX_BYTES - assignment.OURS_BYTES
         if request.devices and assignment.size(notes) > room:
-            return Request(), True, f"its annotations must leave room; keep them below {room} bytes"
+            problem = f"its annotations must leave room; keep them below {room} bytes"
+            return _without_gpus(pod), True, problem
         return request, preemptible, ""
-    except InvalidRequest as problem:
-        return Request(), True, str(problem)
+    except InvalidRequest as refusal:
+        return _without_gpus(pod), True, str(refusal)
     except (AttributeError, TypeError, ValueError):
         # Fields of another type than Kubernetes': nothing that an API server would store.
         return Request(), True, "the pod isn't one that an API server would store"
+
+
+def _without_gpus(pod: PodJSON) -> Request:
+    """CPU and memory alone: a pod that runs takes them, whatever its annotations say."""
+    try:
+        read = parse_request({"spec": mapping(pod, "spec")})
+    except (InvalidRequest, AttributeError, TypeError, ValueError):
+        return Request()
+    return Request(cpu_milli=read.cpu_milli, ram_mib=read.ram_mib)
+
+
+def _where(pod: PodJSON, volumes_of: VolumesOf | None) -> tuple[Constraints, bool]:
+    """Where a pod may go, and whether it may be pinned; a bound one goes nowhere any more."""
+    if mapping(pod, "spec").get("nodeName"):
+        return NO_CONSTRAINTS, True
+    volumes: Groups | None = ()
+    if uses_claims(pod):
+        volumes = None if volumes_of is None else volumes_of(pod)
+    return read_constraints(pod, volumes or ()), volumes is not None and is_pinnable(pod)
 
 
 def _seconds(timestamp: object) -> float:

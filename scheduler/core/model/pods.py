@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.requests import Request
 
@@ -26,7 +27,9 @@ class Pod:
 
     `created` is in seconds since the epoch; `priority` is the value of its PriorityClass and orders
     only inside its tenant. `foreign_gates` are scheduling gates of others: while one is left, the
-    pod is no demand. `problem` says why its request can't be read; then `request` is empty.
+    pod is no demand. `problem` says why its request can't be read; then it asks for no GPU.
+    `constraints` narrow where it may go, until it is bound. A pod that isn't `pinnable` may only be
+    nominated to a node: kube-scheduler looks at more than we know, or nothing would make it again.
     """
 
     uid: PodUID
@@ -39,6 +42,8 @@ class Pod:
     preemptible: bool = True
     foreign_gates: tuple[str, ...] = ()
     problem: str = ""
+    constraints: Constraints = NO_CONSTRAINTS
+    pinnable: bool = True
 
     @property
     def key(self) -> str:

@@ -13,6 +13,13 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 
+KAI_CONTAINER = "gpu-fraction-container-name"
+"""KAI's way to name the one container that sees the GPU."""
+
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+_INIT = "initContainers"
+
 _MOST = 2**40
 """Milli-CPU or MiB, more than any node has: sums of it stay far inside 64 bits."""
 
@@ -21,6 +28,7 @@ _READ = frozenset(
         *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
         *(names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES),
         *(names.PLACEMENT, names.PREEMPTIBLE),
+        *(names.GPU_CONTAINERS, KAI_CONTAINER, DEFAULT_CONTAINER),
     )
 )
 
@@ -63,6 +71,49 @@ def parse_preemptible(pod: Mapping[str, Any]) -> bool:
             f'{names.PREEMPTIBLE}: {amounts.quoted(text)}; write "true" or "false"'
         )
     return text == "true"
+
+
+def parse_gpu_containers(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the containers that see the pod's GPUs; () for a pod without containers.
+
+    Those that are named, else those that ask for nvidia.com/gpu, else the one that kubectl takes by
+    default, else the first. Raises InvalidRequest for a name that the pod doesn't have.
+    """
+    notes = _annotations(pod)
+    listed = _containers(pod)
+    every = [str(container.get("name")) for container in (*_containers(pod, _INIT), *listed)]
+    asking = containers_asking(pod)
+    key = next((key for key in (names.GPU_CONTAINERS, KAI_CONTAINER) if key in notes), "")
+    if key:
+        return _named(key, notes[key], every, asking)
+    if asking:
+        return asking
+    default = notes.get(DEFAULT_CONTAINER)
+    return (default,) if default in every else tuple(str(c.get("name")) for c in listed[:1])
+
+
+def containers_asking(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the containers, init containers first, that ask for nvidia.com/gpu themselves."""
+    return tuple(
+        str(container.get("name"))
+        for container in (*_containers(pod, _INIT), *_containers(pod))
+        if _resource(container, names.NVIDIA_GPU)
+    )
+
+
+def _named(key: str, text: str, every: list[str], asking: tuple[str, ...]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    have = ", ".join(every)
+    if not found:
+        raise InvalidRequest(f"{key}: name at least one container; the pod has {have}")
+    for name in found:
+        if name not in every:
+            raise InvalidRequest(f"{key}: no container {amounts.quoted(name)}; the pod has {have}")
+    if left := [name for name in asking if name not in found]:
+        raise InvalidRequest(
+            f"{key} leaves out {', '.join(left)}, which asks for {names.NVIDIA_GPU}; name it too"
+        )
+    return found
 
 
 def _annotations(pod: Mapping[str, Any]) -> Mapping[str, str]:
@@ -213,7 +264,7 @@ def _effective(pod: Mapping[str, Any], resource: str) -> Fraction:
         return _quantity(of_pod, resource) + overhead
     running = Fraction(0)
     peak = Fraction(0)
-    for container in _containers(pod, "initContainers"):
+    for container in _containers(pod, _INIT):
         amount = _resource(container, resource)
         if container.get("restartPolicy") == "Always":
             running += amount

@@ -1,4 +1,4 @@
-"""Why a pod waits: a stable word, and a sentence whose numbers may move."""
+"""Why a pod waits, or is in trouble: a stable word, and a sentence whose numbers may move."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +17,9 @@ class Reason(StrEnum):
     WAITS_FOR_TURN = "WaitsForTurn"
     NO_ROOM = "NoRoom"
     RELEASED = "Released"
+    RELEASE_REFUSED = "ReleaseRefused"
+    STUCK = "Stuck"
+    DEVICE_LOST = "DeviceLost"
 
 
 SENTENCES = {
@@ -30,13 +33,19 @@ SENTENCES = {
     Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
     Reason.RELEASED: "its turn has come and its place is reserved, but it is not bound yet",
+    Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",
+    Reason.STUCK: "none of the nodes that it was pinned to took it",
+    Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a pod waits. `detail` carries numbers and what to change; "" where there is no more."""
+    """Why a pod waits, or what befell it.
+
+    `detail` carries numbers and what to change; "" where there is no more to say.
+    """
 
     reason: Reason
     detail: str = ""

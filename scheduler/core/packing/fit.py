@@ -33,9 +33,10 @@ def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
     room = columns.room[rows]
     milli = _milli(columns, rows, request)
     devices = _devices(columns, rows, request, room, milli)
-    nodes = (columns.free_cpu[rows] >= request.cpu_milli) & (
-        columns.free_ram[rows] >= request.ram_mib
-    )
+    nodes = columns.free_cpu[rows] >= request.cpu_milli
+    nodes &= columns.free_ram[rows] >= request.ram_mib
+    if columns.pods_matter:
+        nodes &= columns.free_pods[rows] >= 1
     if request.devices:
         nodes &= np.count_nonzero(devices, axis=1) >= request.devices
     else:

@@ -59,7 +59,8 @@ class Packer:
             raise InvalidInput(f'no policy "{policy}"; choose one of {", ".join(POLICIES)}')
         self._columns = columns
         self._policy = POLICIES[policy]
-        self._mix = mix or Mix(())
+        # A mix of its own: its tables are made for these columns, and others are in other threads.
+        self._mix = Mix(() if mix is None else mix.weights)
         self._given_rank = rank
         self._rank = np.zeros(0, dtype=np.int64)
         self._kept: OrderedDict[Request, _Kept] = OrderedDict()
@@ -87,15 +88,24 @@ class Packer:
             row = self._calmest(request, row, keys, among)
         return Placement(self._columns.names[row], self._slots(request, row, seed))
 
-    def others(self, request: Request, node: NodeName, count: int) -> tuple[NodeName, ...]:
-        """Return at most `count` other nodes with room for the request, the best first."""
-        columns, keys = self._columns, self._keys(request)
+    def others(
+        self, request: Request, node: NodeName, count: int, *, among: Ints | None = None
+    ) -> tuple[NodeName, ...]:
+        """Return at most `count` other nodes with room for the request, the best first.
+
+        `among`: only these rows.
+        """
+        keys, names = self._keys(request), self._columns.names
+        if among is not None:
+            keys = keys[among]
         # One more than asked for: the node itself may be among them.
         best = (
             np.argpartition(keys, -count - 1)[-count - 1 :] if len(keys) > count else keys.argsort()
         )
-        ranked = [int(row) for row in best[np.argsort(-keys[best])] if keys[row] != _NO]
-        return tuple(columns.names[row] for row in ranked if columns.names[row] != node)[:count]
+        best = best[np.argsort(-keys[best])]
+        best = best[keys[best] != _NO]
+        ranked = [names[row] for row in (best if among is None else among[best])]
+        return tuple(name for name in ranked if name != node)[:count]
 
     def fits(self, request: Request) -> bool:
         """Whether there is room anywhere."""

@@ -37,6 +37,9 @@ STABLE = {
     Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
     Reason.RELEASED: "its turn has come and its place is reserved, but it is not bound yet",
+    Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",
+    Reason.STUCK: "none of the nodes that it was pinned to took it",
+    Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
 }
 
 

@@ -15,6 +15,7 @@ from scheduler.core.ledger.columns import hosted_kind
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Held
+from scheduler.core.model.constraints import NO_CONSTRAINTS
 from scheduler.core.model.errors import AlreadyBound, LedgerError
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID
 from scheduler.core.model.nodes import Node
@@ -131,6 +132,13 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
         self._put(data.draw(builders.nodes(name)))
 
     @rule(data=st.data(), name=SOME_NAME)
+    def tell_other_labels_and_taints(self, data: st.DataObject, name: NodeName) -> None:
+        if name in self.nodes:
+            labelled = data.draw(builders.labelled(self.nodes[name]))
+            self.ledger.put_nodes([labelled])
+            self.nodes[name] = labelled
+
+    @rule(data=st.data(), name=SOME_NAME)
     def renumber_devices(self, data: st.DataObject, name: NodeName) -> None:
         if name in self.nodes:
             node = self.nodes[name]
@@ -168,9 +176,10 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
     def the_ledger_is_the_fold_over_its_claims(self) -> None:
         told = described(self.ledger.columns)
         for name, node in self.nodes.items():
-            closed = name in self.closed or self._strange(node)
+            closed = name in self.closed or self._strange(node) or bool(node.closed)
             assert told[name] == fold(node, self._on(name), closed=closed)
             assert (name in self.ledger.closed) == closed
+        assert self.ledger.closed.keys() - self.nodes.keys() <= self.closed
         for gone in told.keys() - self.nodes.keys():
             assert told[gone]["uuids"] == ()
 
@@ -181,6 +190,8 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
         fixed: Counter[str] = Counter()
         pods: Counter[str] = Counter()
         for claim in self.claims.values():
+            if not claim.placement.slots:
+                continue
             pods[claim.pod.tenant] += 1
             milli[claim.pod.tenant] += claim.placement.milli
             fixed[claim.pod.tenant] += 0 if claim.pod.preemptible else claim.placement.milli
@@ -202,6 +213,15 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
             row = columns.row[sound]
             for column in (columns.free, columns.free_mib, columns.free_cpu, columns.free_ram):
                 assert (column[row] >= 0).all()
+            assert columns.free_pods[row] >= 0
+
+    @invariant()
+    def it_knows_which_nodes_constraints_leave(self) -> None:
+        rows = self.ledger.eligibility.now(NO_CONSTRAINTS)
+        columns = self.ledger.columns
+        allowed = columns.row.values() if rows is None else set(rows.tolist())
+        for name, node in self.nodes.items():
+            assert (columns.row[name] in allowed) == NO_CONSTRAINTS.allow(node)
 
     @invariant()
     def the_generation_never_falls(self) -> None:
@@ -222,7 +242,11 @@ def known(node: Node, claim: Holding) -> bool:
 
 def fold(node: Node, claims: list[Holding], *, closed: bool) -> dict[str, Any]:
     """Return what `described` should say of the node, by adding up its claims."""
-    hosted: Counter[int] = Counter(hosted_kind(claim.pod.request) for claim in claims)
+    hosted: Counter[int] = Counter(
+        hosted_kind(claim.pod.request)
+        for claim in claims
+        if claim.placement.slots and known(node, claim)
+    )
     booked = [
         [
             slot
@@ -242,6 +266,7 @@ def fold(node: Node, claims: list[Holding], *, closed: bool) -> dict[str, Any]:
     return {
         "cpu": node.cpu_milli - sum(claim.pod.request.cpu_milli for claim in claims),
         "ram": node.ram_mib - sum(claim.pod.request.ram_mib for claim in claims),
+        "pods": node.pods - len(claims),
         "hosted": [hosted[kind] for kind in range(18)],
         "uuids": tuple(device.uuid for device in node.devices),
         "models": [device.model for device in node.devices],

@@ -1,0 +1,105 @@
+"""The parts that know a cluster and decide about it, wired: for `serve`, and for a look at one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler.clock import Clock
+from scheduler.controller.controller import Controller
+from scheduler.controller.feed import Feed
+from scheduler.controller.planner import Planner
+from scheduler.controller.ports import Applier, Watcher
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.kube.namespacebook import NamespaceBook
+from scheduler.kube.nodebook import NodeBook
+from scheduler.kube.reflector import Sink
+from scheduler.kube.resources import (
+    GPUNODES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    PVCS,
+    PVS,
+    TENANTS,
+    Resource,
+)
+from scheduler.kube.status import lags_of
+from scheduler.kube.tenantbook import TenantBook
+from scheduler.kube.volumebook import VolumeBook
+from scheduler.settings import Settings
+
+WORKER_ABOVE = 200
+"""With more pods than that in line a round is worked out beside the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What knows and decides. `sinks` says which resource each part has to be kept in step with."""
+
+    ledger: Ledger
+    controller: Controller
+    planner: Planner
+    feed: Feed
+    namespaces: NamespaceBook
+    tenants: TenantBook
+    nodes: NodeBook
+    volumes: VolumeBook
+
+    @property
+    def sinks(self) -> Mapping[Resource, Sink]:
+        """Whom to tell what."""
+        return {
+            NAMESPACES: self.namespaces,
+            TENANTS: self.tenants,
+            NODES: self.nodes.nodes,
+            GPUNODES: self.nodes.gpunodes,
+            PVCS: self.volumes.claims,
+            PVS: self.volumes.volumes,
+            PODS: self.feed,
+        }
+
+    async def settled(self) -> None:
+        """Wait until tenants and nodes that were listed are known to those who decide."""
+        await self.tenants.told()
+        await self.nodes.told()
+
+    def restore_lags(self, now: float) -> None:
+        """Go on with what tenants were owed when it was stored last; `now` in seconds."""
+        self.controller.restore(lags_of(self.tenants.stored.values(), now))
+
+
+def assemble(
+    ledger: Ledger, settings: Settings, *, clock: Clock, applier: Applier, watcher: Watcher
+) -> Assembly:
+    """Wire them around an empty ledger. Nothing is read, decided or written yet."""
+    controller = Controller(
+        ledger,
+        clock=clock,
+        settings=settings,
+        applier=applier,
+        watcher=watcher,
+        worker_above=WORKER_ABOVE,
+        active=False,
+    )
+    planner = Planner(
+        ledger,
+        policy=settings.packing.policy,
+        tree=lambda: controller.tree,
+        mix=lambda: controller.mixer.mix,
+    )
+
+    def retell(namespace: str) -> None:
+        # The feed is made from the books that tell it.
+        feed.retell(namespace)
+
+    namespaces, volumes = NamespaceBook(retell), VolumeBook(retell)
+    nodes = NodeBook(controller.put_nodes, controller.drop_node, clock=clock)
+    feed = Feed(
+        controller,
+        ledger,
+        planner,
+        tenant_of=namespaces.tenant_of,
+        volumes_of=volumes.terms_of,
+        uses_nvidia=nodes.uses_nvidia,
+    )
+    tenants = TenantBook(controller.set_tenants)
+    return Assembly(ledger, controller, planner, feed, namespaces, tenants, nodes, volumes)

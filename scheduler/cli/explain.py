@@ -1,0 +1,98 @@
+"""`equipoise explain`: why a pod waits, or why it is where it is."""
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from scheduler.cli.look import Look, admitted, cluster_options, held, looking
+from scheduler.core.ledger.holdings import Holding
+from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.ids import PodUID
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.podreader import gates_of, read_pod
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.stored import mapping
+
+
+@click.command("explain")
+@click.argument("pod")
+@click.option("-n", "--namespace", metavar="NAME", help="Of the pod; the context's by default.")
+@cluster_options
+def explain(
+    *, pod: str, namespace: str | None, kubeconfig: str | None, context: str | None, as_json: bool
+) -> None:
+    """Say why POD (NAME or NAMESPACE/NAME) waits, or why it is where it is."""
+    seen = looking(kubeconfig, context)
+    key = pod if "/" in pod else f"{namespace or seen.namespace}/{pod}"
+    if key not in seen.pods:
+        raise InvalidInput(f"there is no pod {key}; name it as NAMESPACE/NAME, or give -n")
+    lines = list(sentences(seen, key))
+    click.echo(json.dumps({"pod": key, "says": lines}, indent=2) if as_json else "\n".join(lines))
+
+
+def sentences(seen: Look, key: str) -> Iterator[str]:
+    """Say all there is to say about a pod that is there."""
+    stored = seen.pods[key]
+    pod = read_pod(stored, seen.parts.namespaces.tenant_of, seen.parts.volumes.terms_of)
+    if pod.problem:
+        yield f"{key}: its request can't be read: {pod.problem}."
+        return
+    yield f"{key} asks for {pod.request.describe()}, as tenant {pod.tenant}."
+    holding = seen.parts.ledger.holdings.get(PodUID(pod.uid))
+    if mapping(stored, "status").get("phase") in ("Succeeded", "Failed"):
+        yield "It has ended, and holds nothing any more."
+    elif holding is not None:
+        yield from _placed(seen, holding)
+    elif gates_of(stored):
+        yield from _in_line(seen, pod)
+    else:
+        yield "It isn't behind Equipoise's gate and holds no GPU: kube-scheduler looks for a node."
+
+
+def _placed(seen: Look, holding: Holding) -> Iterator[str]:
+    place, ledger = holding.placement, seen.parts.ledger
+    state = "runs" if holding.bound else "has a place reserved"
+    yield f"It {state} on node {place.node}."
+    for slot in place.slots:
+        others = sorted(
+            other.pod.key
+            for other in ledger.holdings.values()
+            if other.pod.uid != holding.pod.uid
+            and slot.uuid in {each.uuid for each in other.placement.slots}
+        )
+        beside = f", beside {', '.join(others[:5])}" if others else ", alone there"
+        yield (
+            f"GPU {slot.index} ({slot.uuid}): {format_gpus(slot.milli)} of it and "
+            f"{slot.memory_mib} MiB{beside}."
+        )
+    if place.slots:
+        yield (
+            f'Chosen by policy "{seen.settings.packing.policy}": of the places that fitted, '
+            "the one that left the least room that others can't use."
+        )
+
+
+def _in_line(seen: Look, pod: Pod) -> Iterator[str]:
+    plan = seen.decide()
+    admit = admitted(plan).get(pod.key)
+    if admit is not None:
+        yield f"Its turn has come: it goes to node {admit.placement.node} with the next round."
+        return
+    line = held(plan).get(pod.tenant, ())
+    for number, hold in enumerate(line, start=1):
+        if hold.pod.uid == pod.uid:
+            yield f"It waits, as number {number} of {len(line)} of its tenant: "
+            yield f"{hold.verdict.sentence}."
+    yield from _standing_of(seen, plan, pod)
+
+
+def _standing_of(seen: Look, plan: Plan, pod: Pod) -> Iterator[str]:
+    for each in seen.standing(plan).tenants:
+        if each.name == pod.tenant:
+            owed = f"is owed {each.lag:.0f}" if each.lag >= 0 else f"is ahead by {-each.lag:.0f}"
+            yield (
+                f"{each.name} is due {format_gpus(each.fair_share * 1000)} GPUs, has "
+                f"{format_gpus(each.allocated * 1000)}, and {owed} GPU-seconds."
+            )

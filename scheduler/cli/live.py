@@ -1,0 +1,194 @@
+"""Equipoise on a cluster: the mirror in, decisions and answers out, in one event loop."""
+
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from scheduler import http
+from scheduler.cli.admission import admission
+from scheduler.cli.assembly import Assembly, assemble
+from scheduler.cli.elected import elected
+from scheduler.cli.running import running
+from scheduler.clock import Clock, SystemClock
+from scheduler.controller.ports import Watcher
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import PodUID
+from scheduler.core.model.stored import Stored
+from scheduler.extender.app import create_app as extender_app
+from scheduler.extender.service import ExtenderService
+from scheduler.http import Address
+from scheduler.kube.apply import KubeApplier
+from scheduler.kube.binder import KubeBinder
+from scheduler.kube.client import Client
+from scheduler.kube.leadership import Elections
+from scheduler.kube.mirror import Mirror
+from scheduler.kube.notices import Notices
+from scheduler.kube.status import Sources, StatusWriter
+from scheduler.settings import Settings
+from scheduler.telemetry.looplag import watch_loop
+from scheduler.telemetry.metrics import Metrics
+from scheduler.web.app import create_app as web_app
+from scheduler.web.history import History
+
+HISTORY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Everything that runs, for who drives it and who looks at it."""
+
+    parts: Assembly
+    mirror: Mirror
+    page: Address
+    extender: Address
+    webhook: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What the pieces of one process share."""
+
+    settings: Settings
+    client: Client
+    metrics: Metrics
+    clock: Clock
+    elections: Elections
+    parts: Assembly
+    notices: Notices
+    mirror: Mirror
+
+    @property
+    def acts(self) -> bool:
+        """Whether this replica may answer kube-scheduler, and write."""
+        return self.elections.active and self.parts.controller.active
+
+
+@contextlib.asynccontextmanager
+async def live(
+    settings: Settings, client: Client, metrics: Metrics, *, watcher: Watcher | None = None
+) -> AsyncIterator[Live]:
+    """Run Equipoise on the client's cluster while the block lasts; `watcher` counts too."""
+    async with contextlib.AsyncExitStack() as stack:
+        clock = SystemClock()
+        elections, *following = await stack.enter_async_context(elected(settings, client))
+        world = _world(settings, client, metrics, clock, elections, watcher or metrics)
+        webhook = await stack.enter_async_context(admission(settings, client, metrics, clock))
+        extender = await stack.enter_async_context(_extender(world))
+        page = await stack.enter_async_context(_page(world, webhook.ready))
+        parts = world.parts
+        work = (
+            world.mirror.run(),
+            parts.nodes.run(),
+            parts.controller.run(),
+            world.notices.run(),
+            watch_loop(metrics.observe_lag),
+            _lead(world),
+            _statuses(world).run(),
+        )
+        await stack.enter_async_context(running(*work, *webhook.work, *following))
+        yield Live(parts, world.mirror, page, extender, webhook.address)
+
+
+def _world(
+    settings: Settings,
+    client: Client,
+    metrics: Metrics,
+    clock: Clock,
+    elections: Elections,
+    watcher: Watcher,
+) -> _World:
+    ledger = Ledger()
+
+    def pod_of(uid: PodUID) -> Stored | None:
+        # The feed knows the pods, and is made from those who need to look them up.
+        return parts.feed.pod(uid)
+
+    notices = Notices(client, pod_of=pod_of, clock=clock, instance=socket.gethostname())
+    applier = KubeApplier(
+        client, pod_of=pod_of, nodes=ledger.nodes, notices=notices, fence=elections.fence
+    )
+    parts = assemble(ledger, settings, clock=clock, applier=applier, watcher=watcher)
+    mirror = Mirror(client, parts.sinks, page=settings.kube.page, settled=parts.settled)
+    return _World(settings, client, metrics, clock, elections, parts, notices, mirror)
+
+
+def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
+    settings, parts = world.settings.extender, world.parts
+    service = ExtenderService(
+        parts.ledger,
+        plan=parts.planner,
+        binder=KubeBinder(world.client, world.elections.fence),
+        clock=world.clock,
+        settings=settings,
+        tenant_of=parts.namespaces.tenant_of,
+    )
+    app = extender_app(
+        service,
+        observe=world.metrics.observe_request,
+        ready=lambda: world.mirror.ready,
+        acts=lambda: world.acts,
+    )
+    return http.serving(
+        app, settings.host, settings.port, keep_alive_seconds=settings.keep_alive_seconds
+    )
+
+
+@contextlib.asynccontextmanager
+async def _page(world: _World, also_ready: Callable[[], bool]) -> AsyncIterator[Address]:
+    settings, standing = world.settings.web, world.parts.controller.standing_beside
+    history = History(step=HISTORY_SECONDS)
+
+    async def record() -> None:
+        while True:
+            await world.clock.sleep(HISTORY_SECONDS)
+            history.record(await standing())
+
+    app = web_app(
+        standing=standing,
+        history=history,
+        metrics=world.metrics.exposition,
+        ready=lambda: world.mirror.ready and also_ready(),
+        facts=(world.client.server,),
+    )
+    async with http.serving(app, settings.host, settings.port) as address, running(record()):
+        yield address
+
+
+async def _lead(world: _World) -> None:
+    """Act when it's our turn: on a list of pods that was made after all others ended."""
+    controller = world.parts.controller
+
+    async def take_over() -> None:
+        await world.mirror.list_pods_anew()
+        await world.parts.settled()
+        world.parts.restore_lags(world.clock.now())
+        controller.set_active(True)
+        world.metrics.set_acts(acts=True)
+        log.info("all pods, nodes and tenants are read; deciding from now on")
+
+    def step_down() -> None:
+        controller.set_active(False)
+        world.notices.forget()
+        world.metrics.set_acts(acts=False)
+
+    await world.mirror.listed()
+    await world.elections.run(take_over, step_down)
+
+
+def _statuses(world: _World) -> StatusWriter:
+    """What keeps the status of Tenants and GPUNodes up to date, at a gentle pace."""
+    parts, controller = world.parts, world.parts.controller
+    sources = Sources(
+        tenants=parts.tenants,
+        nodes=parts.nodes,
+        ledger=parts.ledger,
+        standing=controller.standing_beside,
+        version=lambda: controller.version,
+        active=lambda: world.acts,
+    )
+    seconds = world.settings.kube.status_seconds
+    return StatusWriter(world.client, sources, clock=world.clock, seconds=seconds)

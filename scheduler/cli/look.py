@@ -1,0 +1,162 @@
+"""One look at a cluster, by the code that `serve` runs: what is there, and what it would decide.
+
+Nothing is written, and no way to a running `serve` is needed: who may read pods, nodes, namespaces,
+volumes and our resources may look.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from scheduler import http
+from scheduler.cli.assembly import Assembly, assemble
+from scheduler.clock import SystemClock
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.cycle.standing import stand
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Admit, Hold, Plan
+from scheduler.core.model.podreader import PodJSON
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.standing import Standing, Waiting
+from scheduler.core.model.stored import mapping
+from scheduler.core.model.verdicts import Verdict
+from scheduler.kube.client import Client
+from scheduler.kube.paging import list_all
+from scheduler.kube.resources import PODS
+from scheduler.settings import Settings
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at `at` (seconds since the epoch); `pods` by namespace/name."""
+
+    parts: Assembly
+    settings: Settings
+    at: float
+    pods: Mapping[str, PodJSON]
+    namespace: str
+
+    def decide(self, *more: Pod) -> Plan:
+        """Return what a round would decide now, about those that wait and about some more."""
+        controller = self.parts.controller
+        return run_cycle(
+            self.parts.ledger.snapshot(
+                tenants=controller.tree.tenants.values(), lags=controller.lags
+            ),
+            [*controller.queue.pods.values(), *more],
+            self.at,
+            Profile(
+                policy=self.settings.packing.policy,
+                mix=controller.mixer.mix,
+                horizon=self.settings.fairness.horizon_seconds,
+                lookahead=self.settings.fairness.lookahead,
+            ),
+        )
+
+    def standing(self, plan: Plan) -> Standing:
+        """Return how everybody stands, by that plan."""
+        controller = self.parts.controller
+        waiting = sorted(map(_waiting, plan.holds), key=lambda each: (each.since, each.uid))
+        return stand(
+            self.parts.ledger,
+            controller.tree,
+            plan=plan,
+            lags=controller.lags,
+            waiting=waiting,
+            mix=controller.mixer.mix,
+            now=self.at,
+        )
+
+
+async def look(client: Client, settings: Settings) -> Look:
+    """Read all that `serve` would follow; raises what Client.get raises."""
+    clock, still = SystemClock(), _Still()
+    parts = assemble(Ledger(), settings, clock=clock, applier=still, watcher=still)
+    others = [(resource, sink) for resource, sink in parts.sinks.items() if resource != PODS]
+    lists = [list_all(client, resource.list_path(), page=PAGE) for resource, _ in others]
+    for (_, sink), (items, _) in zip(others, await asyncio.gather(*lists), strict=True):
+        sink.replace(items)
+    await parts.settled()
+    pods, _ = await list_all(client, PODS.list_path(), page=PAGE)
+    parts.feed.replace(pods)
+    parts.restore_lags(clock.now())
+    return Look(parts, settings, clock.now(), {_key(pod): pod for pod in pods}, client.namespace)
+
+
+def looking(kubeconfig: str | None, context: str | None) -> Look:
+    """Find the cluster as kubectl does, and look at it."""
+
+    async def once() -> Look:
+        settings = Settings()
+        async with await Client.connect(
+            kubeconfig=kubeconfig, context=context, timeout_seconds=settings.kube.timeout_seconds
+        ) as client:
+            return await look(client, settings)
+
+    return http.run(once())
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options by which a cluster is found, and --json."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text."),
+        click.option("--context", metavar="NAME", help="Of the kubeconfig."),
+        click.option("--kubeconfig", metavar="FILE", help="As kubectl's."),
+    ):
+        command = option(command)
+    return command
+
+
+def _key(pod: PodJSON) -> str:
+    metadata = mapping(pod, "metadata")
+    return f"{metadata.get('namespace')}/{metadata.get('name')}"
+
+
+def _waiting(hold: Hold) -> Waiting:
+    pod = hold.pod
+    return Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, hold.verdict)
+
+
+class _Still:
+    """Carries nothing out, counts nothing."""
+
+    async def release(self, admit: Admit) -> bool:
+        return False
+
+    async def hold(self, hold: Hold) -> None:
+        pass
+
+    async def warn(self, pod: Pod, verdict: Verdict) -> None:
+        pass
+
+    async def evict(self, pod: Pod, why: Verdict) -> bool:
+        return False
+
+    def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
+        pass
+
+    def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
+        pass
+
+    def observe_cycle(self, phase: str, seconds: float) -> None:
+        pass
+
+
+def admitted(plan: Plan) -> Mapping[str, Admit]:
+    """Return whom the plan lets go, by namespace/name."""
+    return {admit.pod.key: admit for admit in plan.admits}
+
+
+def held(plan: Plan) -> Mapping[str, Sequence[Hold]]:
+    """Return who has to wait, by tenant, in the order in which they would be next."""
+    found: dict[str, list[Hold]] = {}
+    for hold in sorted(plan.holds, key=lambda each: each.pod.turn):
+        found.setdefault(hold.pod.tenant, []).append(hold)
+    return found

@@ -1,0 +1,113 @@
+"""Settings from a YAML file and from the environment, read once, at the start."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from scheduler.core.model.amounts import quoted
+from scheduler.core.model.errors import InvalidFile, InvalidInput
+from scheduler.settings import Settings
+
+PREFIX = "EQUIPOISE_"
+"""EQUIPOISE_PACKING_POLICY is `policy` of the group `packing`; it stands above the file."""
+
+
+def read_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the defaults, changed by the file, changed by the environment.
+
+    Raises InvalidFile or InvalidInput with what to change.
+    """
+    settings = Settings()
+    if path is not None:
+        try:
+            settings = _apply(settings, _load(path))
+        except InvalidFile:
+            raise
+        except InvalidInput as problem:
+            raise InvalidFile(str(path), str(problem)) from None
+    return _apply(settings, _from(environ))
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InvalidFile(str(path), f"can't be read ({problem}); name a YAML file") from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = None if mark is None else mark.line + 1
+        raise InvalidFile(str(path), "is no YAML; see the line", line) from None
+    if content is not None and not isinstance(content, dict):
+        raise InvalidFile(str(path), "must hold groups, such as `packing:`")
+    return content or {}
+
+
+def _from(environ: Mapping[str, str]) -> Mapping[str, Mapping[str, Any]]:
+    """Groups and fields that environment variables name; other EQUIPOISE_ variables are left."""
+    found: dict[str, dict[str, Any]] = {}
+    for group in fields(Settings):
+        for field in fields(getattr(Settings(), group.name)):
+            text = environ.get(f"{PREFIX}{group.name}_{field.name}".upper())
+            if text is not None:
+                found.setdefault(group.name, {})[field.name] = yaml.safe_load(text) if text else ""
+    return found
+
+
+def _apply(settings: Settings, content: Mapping[str, Any]) -> Settings:
+    groups = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    for name, values in content.items():
+        if name not in groups:
+            raise InvalidInput(_unknown("group", str(name), groups))
+        if values is None:
+            continue
+        if not isinstance(values, Mapping):
+            raise InvalidInput(f"{name} must hold settings by name")
+        groups[name] = _group(name, groups[name], values)
+    return replace(settings, **groups)
+
+
+def _group(name: str, group: Any, values: Mapping[str, Any]) -> Any:
+    wanted = get_type_hints(type(group))
+    for key in values:
+        if key not in wanted:
+            raise InvalidInput(
+                _unknown("setting", f"{name}.{key}", [f"{name}.{w}" for w in wanted])
+            )
+    read = {key: _value(f"{name}.{key}", value, wanted[key]) for key, value in values.items()}
+    return replace(group, **read)
+
+
+def _value(name: str, value: Any, wanted: Any) -> Any:
+    options = get_args(wanted) if get_origin(wanted) in (Union, types.UnionType) else (wanted,)
+    if value is None and type(None) in options:
+        return None
+    if get_origin(wanted) is tuple:
+        texts = value if isinstance(value, list) else str(value).split(",")
+        if all(isinstance(text, str) for text in texts):
+            return tuple(text.strip() for text in texts if text.strip())
+    elif float in options and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif str in options and isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    elif any(option in (int, bool) and type(value) is option for option in options):
+        return value
+    raise InvalidInput(f"{name} is {quoted(str(value))}; write {_kind(wanted)}")
+
+
+def _kind(wanted: Any) -> str:
+    if get_origin(wanted) is tuple:
+        return "a list of texts"
+    kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    options = get_args(wanted) or (wanted,)
+    return " or ".join(kinds.get(option, "nothing") for option in options)
+
+
+def _unknown(what: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    hint = f"do you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"there is no {what} {quoted(name)}; {hint}"

@@ -1,0 +1,25 @@
+"""Plain tables for commands that look at a cluster."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+NAMES = ("tenant", "node", "model", "pods", "who")
+"""Columns of words; all others hold numbers."""
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[str]], *, closing: str = "") -> None:
+    """Print a table, and a line below it."""
+    # A pipe has no width of its own; 80 columns would cut names short.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in NAMES else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if closing:
+        console.print(closing)

@@ -1,0 +1,65 @@
+"""`equipoise tenants`: who is due what, and who has what."""
+
+import json
+from typing import Any
+
+import click
+
+from scheduler.cli.look import cluster_options, looking
+from scheduler.cli.tables import show
+from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.standing import Standing, TenantStanding
+
+
+@click.command("tenants")
+@cluster_options
+def tenants(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
+    """Show each tenant of a cluster: what it is due, has, wants and is owed."""
+    seen = looking(kubeconfig, context)
+    standing = seen.standing(seen.decide())
+    if as_json:
+        found = {"tenants": [_data(each) for each in standing.tenants], "jain": standing.jain}
+        click.echo(json.dumps(found, indent=2))
+        return
+    show(
+        ("tenant", "guarantee", "weight", "limit", "due", "has", "wants", "owed", "waiting"),
+        [_row(each) for each in standing.tenants],
+        closing=_closing(standing),
+    )
+
+
+def _row(each: TenantStanding) -> tuple[str, ...]:
+    amounts = (each.fair_share, each.allocated, each.demand)
+    return (
+        each.name if each.parent is None else f"  {each.name} (of {each.parent})",
+        format_gpus(each.guarantee * 1000),
+        f"{float(each.weight):g}",
+        "–" if each.limit is None else format_gpus(each.limit * 1000),
+        *(format_gpus(amount * 1000) for amount in amounts),
+        f"{each.lag:.0f}",
+        str(each.pending_pods),
+    )
+
+
+def _closing(standing: Standing) -> str:
+    return (
+        f"GPUs; owed in GPU-seconds. Free: {format_gpus(standing.free_milli)}, "
+        f"of it no use for what people ask: {format_gpus(standing.fragmented_milli)}."
+    )
+
+
+def _data(each: TenantStanding) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "parent": each.parent,
+        "guarantee": float(each.guarantee),
+        "weight": float(each.weight),
+        "limit": None if each.limit is None else float(each.limit),
+        "priority": each.priority,
+        "due": float(each.fair_share),
+        "has": float(each.allocated),
+        "wants": float(each.demand),
+        "owed_gpu_seconds": each.lag,
+        "waiting_pods": each.pending_pods,
+        "running_pods": each.running_pods,
+    }

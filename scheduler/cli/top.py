@@ -1,0 +1,57 @@
+"""`equipoise top`: every GPU of a cluster, what is promised of it and who is on it."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from scheduler.cli.look import cluster_options, looking
+from scheduler.cli.tables import show
+from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.standing import DeviceStanding, Standing
+
+SHOWN = 4
+"""Pods named for each GPU."""
+
+
+@click.command("top")
+@cluster_options
+def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
+    """Show each GPU of a cluster: promised, measured, and who is on it."""
+    seen = looking(kubeconfig, context)
+    standing, closed = seen.standing(seen.decide()), seen.parts.ledger.closed
+    if as_json:
+        devices: list[dict[str, Any]] = [asdict(device) for device in standing.devices]
+        click.echo(json.dumps({"devices": devices, "closed": dict(closed)}, indent=2))
+        return
+    show(
+        ("node", "GPU", "model", "promised", "load", "MiB used", "pods"),
+        [_row(each) for each in standing.devices],
+        closing=_closing(standing),
+    )
+    for node, why in sorted(closed.items()):
+        click.echo(f"{node} takes no new pod: {why}")
+
+
+def _row(each: DeviceStanding) -> tuple[str, ...]:
+    promised = sum(piece.milli for piece in each.slices)
+    names = [f"{piece.pod} {format_gpus(piece.milli)}" for piece in each.slices]
+    more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return (
+        each.node,
+        str(each.index),
+        each.model if each.healthy else f"{each.model} (broken)",
+        f"{format_gpus(promised)}/{format_gpus(each.milli)}",
+        f"{each.load / 10:.0f} %",
+        f"{each.used_mib}/{each.memory_mib}",
+        ", ".join(names[:SHOWN]) + more,
+    )
+
+
+def _closing(standing: Standing) -> str:
+    oversold = f" Oversold: {format_gpus(standing.oversold_milli)}!" * bool(standing.oversold_milli)
+    return (
+        f"{len(standing.devices)} GPUs, {format_gpus(standing.free_milli)} free, of it "
+        f"{format_gpus(standing.fragmented_milli)} no use for what people ask.{oversold}"
+    )

@@ -1,0 +1,126 @@
+"""`equipoise whatif`: could a pod start now, where, and who would wait for it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from scheduler.cli.look import Look, admitted, cluster_options, looking
+from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.errors import InvalidFile
+from scheduler.core.model.plans import Admit
+from scheduler.core.model.podreader import read_pod
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.stored import Stored, mapping
+from scheduler.core.model.verdicts import Verdict
+
+
+@click.command("whatif")
+@click.option(
+    "-f", "--file", "path", type=click.Path(path_type=Path), required=True, metavar="FILE",
+    help="A pod, or something that makes pods (YAML).",
+)  # fmt: skip
+@click.option("-n", "--namespace", metavar="NAME", help="Where the file names none.")
+@cluster_options
+@click.pass_context
+def whatif(
+    click_context: click.Context,
+    *,
+    path: Path,
+    namespace: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+    as_json: bool,
+) -> None:
+    """Say whether the pods of FILE could start now, where, and at whose cost; else what is missing.
+
+    Exit status 1 if one of them could not.
+    """
+    templates = list(_templates(path))
+    seen = looking(kubeconfig, context)
+    pods = [
+        _pod(seen, template, number, namespace or seen.namespace)
+        for number, template in enumerate(templates, start=1)
+    ]
+    found = _answers(seen, pods)
+    lines = [each for answer in found for each in answer["says"]]
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
+    if not all(answer["starts"] for answer in found):
+        click_context.exit(1)
+
+
+def _answers(seen: Look, pods: list[Pod]) -> list[dict[str, Any]]:
+    plan, before = seen.decide(*pods), seen.decide()
+    let_go, reasons = admitted(plan), {hold.pod.key: hold.verdict for hold in plan.holds}
+    displaced = sorted(admitted(before).keys() - let_go.keys())
+    return [
+        _yes(pod, let_go[pod.key], displaced) if pod.key in let_go else _no(pod, reasons[pod.key])
+        for pod in pods
+    ]
+
+
+def _no(pod: Pod, why: Verdict) -> dict[str, Any]:
+    return {"pod": pod.key, "starts": False, "says": [f"{pod.key}: no, {why.sentence}."]}
+
+
+def _yes(pod: Pod, admit: Admit, displaced: list[str]) -> dict[str, Any]:
+    place = admit.placement
+    pieces = [f"{format_gpus(slot.milli)} of GPU {slot.index}" for slot in place.slots]
+    what = f": {', '.join(pieces)}" if pieces else ""
+    says = [f"{pod.key}: yes, at once on node {place.node}{what}."]
+    if displaced:
+        says.append(f"In its place these would wait: {', '.join(displaced[:10])}.")
+    return {
+        "pod": pod.key,
+        "starts": True,
+        "node": place.node,
+        "devices": [slot.uuid for slot in place.slots],
+        "instead_of": displaced,
+        "says": says,
+    }
+
+
+def _pod(seen: Look, template: Stored, number: int, namespace: str) -> Pod:
+    metadata = mapping(template, "metadata")
+    name = str(metadata.get("name") or metadata.get("generateName") or "pod")
+    ours = {
+        **metadata,
+        "namespace": str(metadata.get("namespace") or namespace),
+        "name": name,
+        "uid": f"whatif-{number}",
+    }
+    parts = seen.parts
+    pod = read_pod(
+        {**template, "metadata": ours}, parts.namespaces.tenant_of, parts.volumes.terms_of
+    )
+    return replace(pod, created=seen.at, foreign_gates=())
+
+
+def _templates(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Pods of a file, and what makers of pods in it would make."""
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise InvalidFile(str(path), "can't be read; name a YAML file with a pod") from None
+    found = False
+    for document in documents:
+        if not isinstance(document, dict):
+            continue
+        spec = mapping(document, "spec")
+        inner = mapping(mapping(spec, "jobTemplate"), "spec") or spec
+        template = mapping(inner, "template")
+        if document.get("kind") == "Pod":
+            found = True
+            yield document
+        elif "spec" in template:
+            found = True
+            head = {**mapping(template, "metadata")}
+            head.setdefault("name", mapping(document, "metadata").get("name"))
+            head.setdefault("namespace", mapping(document, "metadata").get("namespace"))
+            yield {**template, "metadata": head}
+    if not found:
+        raise InvalidFile(str(path), "has no pod, and nothing that makes pods; give it one")

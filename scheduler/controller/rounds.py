@@ -1,0 +1,77 @@
+"""Runs rounds of decisions: at once where there is little to decide, else in a worker."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from scheduler.controller.queue import first_of
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
+from scheduler.core.packing.mix import Mix
+from scheduler.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A plan, who was first of each tenant in it, and how long each phase took (seconds)."""
+
+    plan: Plan
+    first: dict[TenantName, Pod]
+    took: dict[str, float] = field(default_factory=dict)
+
+
+class Rounds:
+    """`worker_above`: with more pending pods a round runs in a thread; None: never.
+
+    In a thread it works on copies that nobody else touches, so the ledger may have moved on
+    when its plan comes.
+    """
+
+    def __init__(self, settings: Settings, *, worker_above: int | None) -> None:
+        self._settings, self._worker_above = settings, worker_above
+        self._twin: tuple[Mix, Mix] | None = None
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether time that is spent thinking passes for others, too."""
+        return self._worker_above is not None
+
+    async def decide(
+        self, snapshot: Snapshot, pending: Sequence[Pod], now: float, *, mix: Mix
+    ) -> Outcome:
+        """Decide about the pending pods; `now` in seconds since the epoch."""
+        if self._worker_above is None or len(pending) <= self._worker_above:
+            return _decide(snapshot, pending, now, self._profile(mix))
+        profile = self._profile(self._twin_of(mix))
+        return await asyncio.to_thread(_decide, snapshot, pending, now, profile)
+
+    def _twin_of(self, mix: Mix) -> Mix:
+        """A mix keeps tables of what it looked at last: each thread needs its own."""
+        if self._twin is None or self._twin[0] is not mix:
+            self._twin = (mix, Mix(mix.weights))
+        return self._twin[1]
+
+    def _profile(self, mix: Mix) -> Profile:
+        return Profile(
+            policy=self._settings.packing.policy,
+            mix=mix,
+            horizon=self._settings.fairness.horizon_seconds,
+            lookahead=self._settings.fairness.lookahead,
+        )
+
+
+def _decide(snapshot: Snapshot, pending: Sequence[Pod], now: float, profile: Profile) -> Outcome:
+    took: dict[str, float] = {}
+
+    def timed(phase: str, work: Callable[[], None]) -> None:
+        began = perf_counter()
+        work()
+        took[phase] = perf_counter() - began
+
+    plan = run_cycle(snapshot, pending, now, profile, timing=timed)
+    return Outcome(plan, first_of(pending), took)

@@ -1,0 +1,184 @@
+"""Writes what people and a successor read: status of Tenants, and our part of that of GPUNodes.
+
+Server-side apply as `equipoise`, so the agent's fields of a GPUNode stay the agent's.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+
+from scheduler.clock import Clock
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.errors import EquipoiseError
+from scheduler.core.model.ids import NodeName, TenantName
+from scheduler.core.model.standing import Standing
+from scheduler.core.model.stored import Stored, mapping
+from scheduler.kube.api import Api
+from scheduler.kube.client import Patch
+from scheduler.kube.errors import ApiError, NotFound, TooManyRequests
+from scheduler.kube.gpunodestatus import NOTHING, Totals, gpunode_status, totals, why_closed
+from scheduler.kube.lagline import lags_of as lags_of
+from scheduler.kube.nodebook import NodeBook
+from scheduler.kube.resources import GPUNODES, TENANTS, Resource
+from scheduler.kube.tenantbook import TenantBook
+from scheduler.kube.wishes import Wish, lines, tenant_wish
+
+log = logging.getLogger(__name__)
+
+PARAMS = {"fieldManager": "equipoise", "force": "true"}
+
+PER_SECOND = 20.0
+"""Statuses written at most: they must not slow releases and bindings down."""
+
+SLICE = 200
+"""Objects looked at before others get their turn of the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The status that an object has. `at`: when it was written from here, 0 if it wasn't."""
+
+    uid: object
+    status: Stored
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where what is written comes from.
+
+    `standing` is asked only when `version` is another than it was, or something was left to write.
+    `active`: whether this replica writes.
+    """
+
+    tenants: TenantBook
+    nodes: NodeBook
+    ledger: Ledger
+    standing: Callable[[], Awaitable[Standing]]
+    version: Callable[[], Hashable]
+    active: Callable[[], bool]
+
+
+class StatusWriter:
+    """Writes differences only: each object every `seconds` at most, all of them at a gentle pace.
+
+    A cluster in which nothing happens costs nothing.
+    """
+
+    def __init__(self, client: Api, sources: Sources, *, clock: Clock, seconds: float) -> None:
+        self._client, self._from = client, sources
+        self._clock, self._seconds = clock, seconds
+        self._written: dict[tuple[str, str], _Written] = {}
+        self._failing = False
+
+    async def run(self) -> None:
+        """Write for ever."""
+        seen: Hashable = None
+        left = True
+        while True:
+            await self._clock.sleep(self._seconds)
+            if not self._from.active():
+                # Another replica writes now: what was written here says nothing later.
+                self._written.clear()
+                left = True
+                continue
+            version = (self._from.version(), tuple(sorted(self._from.tenants.problems.items())))
+            if left or version != seen:
+                seen = version
+                left = await self.write()
+
+    async def write(self) -> bool:
+        """Write what differs; whether something is left for later."""
+        standing = await self._from.standing()
+        # Thousands of devices are summed up beside the event loop.
+        sums = await asyncio.to_thread(totals, standing.devices)
+        wishes = [*self._tenant_wishes(standing), *await self._node_wishes(sums)]
+        left = False
+        try:
+            for wish in wishes:
+                if not self._from.active():
+                    return True
+                left |= await self._fulfil(wish)
+        except EquipoiseError as problem:
+            # It doesn't answer: the others would wait in vain as well.
+            log.log(
+                logging.DEBUG if self._failing else logging.WARNING,
+                "statuses are written later: %s",
+                problem,
+            )
+            self._failing = True
+            return True
+        self._failing = False
+        there = {_key(wish.resource, wish.stored) for wish in wishes}
+        self._written = {key: kept for key, kept in self._written.items() if key in there}
+        return left
+
+    def _tenant_wishes(self, standing: Standing) -> Iterator[Wish]:
+        by_name, lag = {each.name: each for each in standing.tenants}, lines(standing)
+        for key, stored in list(self._from.tenants.stored.items()):
+            name = TenantName(key)
+            yield tenant_wish(
+                stored,
+                by_name.get(name),
+                problem=self._from.tenants.problems.get(name, ""),
+                line=lag.get(name),
+                before=self._last(TENANTS, stored).status,
+                at=standing.at,
+            )
+
+    async def _node_wishes(self, sums: Mapping[NodeName, Totals]) -> list[Wish]:
+        closed = why_closed(self._from.ledger.nodes, self._from.ledger.closed)
+        wishes, now = [], self._clock.now()
+        for number, (key, stored) in enumerate(
+            list(self._from.nodes.gpunodes.kept.items()), start=1
+        ):
+            name = NodeName(key)
+            status = gpunode_status(
+                stored, sums.get(name, NOTHING), closed=closed.get(name), at=now
+            )
+            wishes.append(Wish(GPUNODES, stored, status))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        return wishes
+
+    async def _fulfil(self, wish: Wish) -> bool:
+        """Write it if it is wanted and not too early; whether something is left for later."""
+        last, now = self._last(wish.resource, wish.stored), self._clock.now()
+        if wish.granted(last.status):
+            return wish.early
+        if last.at and now - last.at < self._seconds:
+            return True
+        try:
+            await self._apply(wish)
+        except TooManyRequests:
+            raise
+        except ApiError as problem:
+            if problem.status >= 500:
+                raise
+            if not isinstance(problem, NotFound):
+                log.warning("%s %s: status: %s", wish.resource.kind, wish.name, problem)
+        # Refused for good counts as written: the same would be refused again.
+        key = _key(wish.resource, wish.stored)
+        self._written[key] = _Written(_uid(wish.stored), wish.status, now)
+        return wish.early
+
+    async def _apply(self, wish: Wish) -> None:
+        path = wish.resource.path(wish.name, subresource="status")
+        await self._client.patch(path, wish.body, Patch.APPLY, PARAMS)
+        await self._clock.sleep(1.0 / PER_SECOND)
+
+    def _last(self, resource: Resource, stored: Stored) -> _Written:
+        """What it says: what was written from here, else what is stored, by whomever."""
+        last = self._written.get(_key(resource, stored))
+        if last is not None and last.uid == _uid(stored):
+            return last
+        return _Written(_uid(stored), mapping(stored, "status"))
+
+
+def _key(resource: Resource, stored: Stored) -> tuple[str, str]:
+    return resource.plural, str(mapping(stored, "metadata").get("name"))
+
+
+def _uid(stored: Stored) -> object:
+    return mapping(stored, "metadata").get("uid")

@@ -1,0 +1,93 @@
+"""What a status should say, and whether it says so already."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler.core.model.standing import Standing, TenantStanding
+from scheduler.core.model.stored import Stored, mapping
+from scheduler.kube import gpunodestatus, lagline, tenantstatus
+from scheduler.kube.client import JSON
+from scheduler.kube.conditions import find, same
+from scheduler.kube.resources import GPUNODES, TENANTS, Resource
+
+FIELDS = {TENANTS: tenantstatus.FIELDS, GPUNODES: gpunodestatus.FIELDS}
+CONDITIONS = {
+    TENANTS: (tenantstatus.VALID, tenantstatus.SERVED),
+    GPUNODES: (gpunodestatus.TAKES_PODS,),
+}
+"""What of a status is ours to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The status that a stored object should have, as far as it is ours.
+
+    `early`: there is more to say, but it is too early for that.
+    """
+
+    resource: Resource
+    stored: Stored
+    status: JSON
+    early: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the object."""
+        return str(mapping(self.stored, "metadata").get("name"))
+
+    @property
+    def body(self) -> JSON:
+        """What is to be applied."""
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "metadata": {"name": self.name},
+            "status": self.status,
+        }
+
+    def granted(self, status: Stored) -> bool:
+        """Whether that status says the same, whenever its conditions began."""
+        fields = FIELDS[self.resource]
+        if any(self.status.get(field) != status.get(field) for field in fields):
+            return False
+        listed = [find({"status": status}, kind) for kind in CONDITIONS[self.resource]]
+        return same((each or {} for each in listed), self.status["conditions"])
+
+
+def tenant_wish(
+    stored: Stored,
+    standing: TenantStanding | None,
+    *,
+    problem: str,
+    line: Stored | None,
+    before: Stored,
+    at: float,
+) -> Wish:
+    """Return the wish for a Tenant; `line`: its lag now, `before`: the status that was written.
+
+    The line of its lag changes only where lag has left it, and not within a minute.
+    """
+    kept, early = _lag(mapping(before, "lag") or None, line, at)
+    status = tenantstatus.tenant_status(stored, standing, problem=problem, lag=kept, at=at)
+    return Wish(TENANTS, stored, status, early)
+
+
+def lines(standing: Standing) -> Mapping[str, Stored]:
+    """Return the line of each tenant's lag as things stand."""
+    steep = lagline.slopes_of(standing)
+    return {
+        each.name: lagline.line(each.lag, steep[each.name], standing.at)
+        for each in standing.tenants
+    }
+
+
+def _lag(before: Stored | None, line: Stored | None, at: float) -> tuple[Stored | None, bool]:
+    """The line to write, and whether another one has to wait."""
+    if line is None:
+        return None, False
+    if before is None:
+        # Nobody needs to be told that nothing was ever owed.
+        return (line if line["gpuSeconds"] or line["slope"] else None), False
+    if lagline.same_line(before, line):
+        return before, False
+    return (before, True) if lagline.too_soon(before, at) else (line, False)

@@ -1,0 +1,110 @@
+"""One AdmissionReview (admission.k8s.io/v1), judged: pure, dict in, Answer out.
+
+Whether a pod's namespace is a tenant's isn't in the review. The API server knows, and asks at
+another path, by the namespaceSelector of two webhooks in one configuration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler.core.model.errors import InvalidRequest
+from scheduler.core.model.podreader import mapping
+from scheduler.core.model.requestreader import (
+    parse_gpu_containers,
+    parse_preemptible,
+    parse_request,
+)
+from scheduler.webhook import mutation
+from scheduler.webhook.mutation import Draft, Rules
+from scheduler.webhook.patches import JSON, Op
+
+MIRROR = "kubernetes.io/config.mirror"
+"""Carried by a static pod's picture, which only its own kubelet makes."""
+
+Judge = Callable[[JSON, JSON, Rules], Draft]
+"""The review's request, its pod and the rules; raises InvalidRequest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether it may be; if not `code` and `message` (one sentence), else what is to change."""
+
+    allowed: bool = True
+    code: int = 200
+    message: str = ""
+    patch: tuple[Op, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def mutating(request: JSON, rules: Rules, *, tenants: bool) -> Answer:
+    """Judge the `request` of a review sent to /mutate; `tenants`: in a tenant's namespace."""
+    return _judged(_changes, request, rules, tenants)
+
+
+def validating(request: JSON, rules: Rules, *, tenants: bool) -> Answer:
+    """Judge the `request` of a review sent to /validate: what all webhooks together made of it."""
+    return _judged(_checks, request, rules, tenants)
+
+
+def _judged(judge: Judge, request: JSON, rules: Rules, tenants: bool) -> Answer:
+    pod = mapping(request, "object")
+    if not _pods(request) or _mirror(request, pod):
+        return Answer()
+    if not tenants and not mutation.concerns(pod, rules):
+        return Answer()
+    try:
+        draft = judge(request, pod, rules)
+    except InvalidRequest as problem:
+        return Answer(allowed=False, code=422, message=str(problem))
+    return Answer(patch=draft.ops, warnings=draft.warnings)
+
+
+def _changes(request: JSON, pod: JSON, rules: Rules) -> Draft:
+    match request.get("operation"), request.get("subResource") or "":
+        case "CREATE", "":
+            return mutation.mutate(pod, rules)
+        case "UPDATE", "ephemeralcontainers":
+            return mutation.mutate_debug(pod, mapping(request, "oldObject"))
+    return Draft()
+
+
+def _checks(request: JSON, pod: JSON, rules: Rules) -> Draft:
+    before = mapping(request, "oldObject")
+    if request.get("operation") == "UPDATE" and not request.get("subResource"):
+        _check_update(pod, before)
+    elif left := _changes(request, pod, rules).ops:
+        raise InvalidRequest(
+            f"the pod isn't as Equipoise left it at {left[0]['path']}; another admission webhook "
+            f"changed it, let that one leave the field alone"
+        )
+    return Draft()
+
+
+def _check_update(pod: JSON, before: JSON) -> None:
+    """Raise if the update makes the request unreadable; a pod that was so before may go on."""
+    if mapping(pod, "metadata").get("deletionTimestamp"):
+        return
+    problem = _problem(pod)
+    if problem and problem != _problem(before):
+        raise InvalidRequest(problem)
+
+
+def _problem(pod: JSON) -> str:
+    try:
+        if parse_request(pod).devices:
+            parse_gpu_containers(pod)
+        parse_preemptible(pod)
+    except InvalidRequest as problem:
+        return str(problem)
+    return ""
+
+
+def _pods(request: JSON) -> bool:
+    resource = mapping(request, "resource")
+    return not resource.get("group") and resource.get("resource") == "pods"
+
+
+def _mirror(request: JSON, pod: JSON) -> bool:
+    """Whether a kubelet made it; anybody else who writes the annotation is no kubelet."""
+    groups = mapping(request, "userInfo").get("groups") or ()
+    return "system:nodes" in groups and MIRROR in mapping(mapping(pod, "metadata"), "annotations")

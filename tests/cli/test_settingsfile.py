@@ -1,0 +1,79 @@
+"""Settings: defaults, the file above them, the environment above the file; clear refusals."""
+
+from pathlib import Path
+
+import pytest
+
+from scheduler.cli.settingsfile import read_settings
+from scheduler.core.model.errors import InvalidInput
+from scheduler.settings import Settings
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "equipoise.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_all_is_as_documented() -> None:
+    assert read_settings(None, {}) == Settings()
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    text = """
+    packing: {policy: best-fit}
+    fairness:
+      half_life_seconds: 600
+    webhook:
+      take_over: [kai-scheduler, runai-scheduler]
+    web:
+    """
+    settings = read_settings(written(tmp_path, text), {})
+    assert settings.packing.policy == "best-fit"
+    assert settings.fairness.half_life_seconds == 600.0
+    assert settings.fairness.lookahead == Settings().fairness.lookahead
+    assert settings.webhook.take_over == ("kai-scheduler", "runai-scheduler")
+
+
+def test_the_environment_stands_above_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "extender: {port: 1000, host: 127.0.0.2}")
+    environ = {
+        "EQUIPOISE_EXTENDER_PORT": "2000",
+        "EQUIPOISE_FAIRNESS_HALF_LIFE_SECONDS": "null",
+        "EQUIPOISE_WEBHOOK_TAKE_OVER": "kai-scheduler, other",
+        "EQUIPOISE_LEADERSHIP_URL": "",
+        "EQUIPOISE_DEBUG": "1",
+    }
+    settings = read_settings(path, environ)
+    assert (settings.extender.host, settings.extender.port) == ("127.0.0.2", 2000)
+    assert settings.fairness.half_life_seconds is None
+    assert settings.webhook.take_over == ("kai-scheduler", "other")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("packign: {policy: fgd}", 'there is no group "packign"; do you mean packing?'),
+        ("packing: {polcy: fgd}", 'no setting "packing.polcy"; do you mean packing.policy?'),
+        ("extender: {port: many}", 'extender.port is "many"; write a whole number'),
+        ("extender: {port: true}", 'extender.port is "True"; write a whole number'),
+        ("fairness: {half_life_seconds: soon}", "write a number or nothing"),
+        ("webhook: {take_over: [1, 2]}", "write a list of texts"),
+        ("packing: fgd", "packing must hold settings by name"),
+        ("- packing", "must hold groups"),
+        ("packing: {policy: [", "no YAML"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_what_to_write(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InvalidInput) as refusal:
+        read_settings(path, {})
+    assert complaint in str(refusal.value)
+    assert str(path) in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="name a YAML file"):
+        read_settings(tmp_path / "none.yaml", {})

@@ -1,0 +1,156 @@
+"""Equipoise as its manifests install it, on a plane: objects applied, replicas started.
+
+Nothing routes to Services here, so the webhook is called by URL, through a door that leads to
+whichever replica answers, as a Service would.
+"""
+
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.controlplane.api import JSON
+from tests.support.controlplane.layout import BASE, ROOT
+from tests.support.controlplane.plane import ControlPlane
+from tests.support.controlplane.replicas import Ports, Replica, replica
+
+NAMESPACE = "equipoise-system"
+ACCOUNT = "equipoise-scheduler"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+
+FAST: Mapping[str, Any] = {
+    "kube": {"stuck_seconds": 5, "status_seconds": 1},
+    "extender": {"reservation_seconds": 5},
+}
+"""Times of minutes as seconds."""
+
+
+class Door:
+    """One port that leads to the first of several that accepts."""
+
+    def __init__(self) -> None:
+        self.ports: list[int] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._listener.accept()
+                threading.Thread(target=self._lead, args=(caller,), daemon=True).start()
+
+    def _lead(self, caller: socket.socket) -> None:
+        for port in list(self.ports):
+            with suppress(OSError):
+                inside = socket.create_connection(("127.0.0.1", port), timeout=1.0)
+                inside.settimeout(None)
+                threading.Thread(target=_pour, args=(inside, caller), daemon=True).start()
+                _pour(caller, inside)
+                return
+        caller.close()
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Installation:
+    """What is installed. `settings` are groups of serve's settings, as in its file."""
+
+    plane: ControlPlane
+    settings: Mapping[str, Any] = field(default_factory=lambda: FAST)
+    door: Door = field(default_factory=Door)
+    replicas: dict[str, Replica] = field(default_factory=dict)
+    ports: dict[str, Ports] = field(default_factory=dict)
+
+    def apply(self, *, webhook: bool = True) -> None:
+        """Apply the manifests."""
+        plane = self.plane
+        plane.apply(BASE / "namespace.yaml", *sorted((BASE / "crds").glob("*.yaml")))
+        plane.apply(BASE / "rbac.yaml", *sorted((BASE / "policies").glob("*.yaml")))
+        plane.apply(BASE / "tenants.yaml")
+        if webhook:
+            plane.apply(self._webhook())
+
+    def add(
+        self,
+        name: str,
+        *,
+        elect: bool = False,
+        server: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Replica:
+        """Make a replica that isn't started; `server` is another way to the API server."""
+        ports = self.ports[name] = Ports()
+        kubeconfig = self.plane.service_account(NAMESPACE, ACCOUNT)
+        mine = self._elsewhere(kubeconfig, server, name) if server else kubeconfig
+        config = self._settings(name, ports, elect, settings or {})
+        argv = (sys.executable, "-m", "scheduler", "serve", "--config", str(config))
+        made = replica(
+            self.plane,
+            name=name,
+            serve=argv,
+            kubeconfig=kubeconfig,
+            ports=ports,
+            env={"KUBECONFIG": str(mine), "PYTHONPATH": str(ROOT)},
+            elect=elect,
+        )
+        self.door.ports.append(ports.webhook)
+        self.replicas[name] = made
+        return made
+
+    def close(self) -> None:
+        """End all replicas."""
+        for each in self.replicas.values():
+            each.close()
+        self.door.close()
+
+    def _settings(self, name: str, ports: Ports, elect: bool, changes: Mapping[str, Any]) -> Path:
+        groups: dict[str, dict[str, Any]] = {
+            "extender": {"port": ports.extender},
+            "web": {"port": ports.web},
+            "webhook": {"host": "127.0.0.1", "port": ports.webhook, "names": ["127.0.0.1"]},
+            "leadership": {"url": ports.scheduler_url if elect else ""},
+        }
+        for more in (self.settings, changes):
+            for group, values in more.items():
+                groups.setdefault(group, {}).update(values)
+        path = self.plane.folder / f"{name}-settings.yaml"
+        path.write_text(yaml.safe_dump(groups))
+        return path
+
+    def _webhook(self) -> Path:
+        documents: list[JSON] = list(yaml.safe_load_all((BASE / "webhook.yaml").read_text()))
+        for document in documents:
+            for webhook in (document or {}).get("webhooks", ()):
+                client = webhook["clientConfig"]
+                path = client.pop("service")["path"]
+                client["url"] = f"https://127.0.0.1:{self.door.port}{path}"
+        written = self.plane.folder / "webhook.yaml"
+        written.write_text(yaml.safe_dump_all(documents))
+        return written
+
+    def _elsewhere(self, kubeconfig: Path, server: str, name: str) -> Path:
+        """The same account at another address."""
+        content = yaml.safe_load(kubeconfig.read_text())
+        for cluster in content["clusters"]:
+            cluster["cluster"]["server"] = server
+        path = self.plane.folder / f"{name}-elsewhere.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path

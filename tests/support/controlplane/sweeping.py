@@ -1,0 +1,71 @@
+"""Taking away what a test left on a shared control plane."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.support.controlplane.api import JSON, Api, Refused
+from tests.support.controlplane.waiting import eventually
+
+AT_ONCE: JSON = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+
+_KEPT = {"default", "kube-node-lease", "kube-public", "kube-system", "equipoise-system"}
+_GROUP = "/apis/equipoise.dev/v1alpha1"
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_RULES = tuple(
+    f"{_ADMISSION}/{kind}"
+    for kind in (
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+        "validatingadmissionpolicybindings",
+        "validatingadmissionpolicies",
+    )
+)
+
+
+def sweep(api: Api) -> None:
+    """Delete our webhooks and policies, all pods and nodes, the tests' namespaces, our objects.
+
+    CRDs, RBAC and the namespace equipoise-system stay.
+    """
+    for rules in _RULES:
+        _delete(api, rules, prefix="equipoise")
+    for namespace in _names(api, "/api/v1/namespaces") - _KEPT:
+        drop_namespace(api, namespace)
+    _delete(api, "/api/v1/namespaces/default/pods")
+    _delete(api, "/api/v1/namespaces/equipoise-system/pods")
+    _delete(api, "/apis/coordination.k8s.io/v1/namespaces/equipoise-system/leases")
+    for resource in ("/api/v1/nodes", f"{_GROUP}/gpunodes", f"{_GROUP}/tenants"):
+        _delete(api, resource)
+    eventually(lambda: not api.items("/api/v1/pods"), 30, what="all pods are gone")
+
+
+def drop_namespace(api: Api, name: str) -> None:
+    """Delete a namespace and what is in it; wait until its pods are gone, not until it is."""
+    pods = f"/api/v1/namespaces/{name}/pods"
+    _try_delete(api, f"/api/v1/namespaces/{name}")
+    _delete(api, pods)
+    eventually(lambda: not api.items(pods), 30, what=f"the pods of {name} are gone")
+
+
+def _delete(api: Api, resource: str, *, prefix: str = "") -> None:
+    names = [name for name in _names(api, resource) if name.startswith(prefix)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: _try_delete(api, f"{resource}/{name}"), names))
+
+
+def _names(api: Api, resource: str) -> set[str]:
+    try:
+        return {item["metadata"]["name"] for item in api.items(resource)}
+    except Refused as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+        return set()
+
+
+def _try_delete(api: Api, path: str) -> None:
+    try:
+        api.delete(path, AT_ONCE)
+    except Refused as error:
+        if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}:
+            raise
