@@ -11,6 +11,7 @@ from scheduler.core.model.ids import DeviceUUID
 from scheduler.device.driver import DeviceRecord
 
 LOST = "lost: the driver doesn't list it any more"
+GONE = "lost: the driver hasn't listed it since the machine was rebooted"
 
 
 class Inventory:
@@ -22,8 +23,8 @@ class Inventory:
 
     def adopt(self, records: Iterable[DeviceRecord], *, same_boot: bool) -> None:
         """Take over what an earlier run of the agent knew."""
-        mine = self._known if same_boot else self._former
         for record in records:
+            mine = self._known if same_boot and record.fault != GONE else self._former
             mine.setdefault(record.uuid, record)
 
     def update(
@@ -40,13 +41,14 @@ class Inventory:
             self._forget(held, cards={each.parent or each.uuid for each in listed.values()})
         self._known |= listed
         self._former = {uuid: old for uuid, old in self._former.items() if uuid not in listed}
-        gone = [record for uuid, record in self._all() if uuid not in listed]
-        lost = [replace(record, healthy=False, fault=LOST) for record in gone]
+        lost = [_broken(old, LOST) for uuid, old in self._known.items() if uuid not in listed]
+        lost += [_broken(old, GONE) for old in self._former.values()]
         return tuple(sorted([*listed.values(), *lost], key=lambda record: record.index))
 
     def unanswered(self, why: str) -> tuple[DeviceRecord, ...]:
         """Return the same devices, none of them healthy: the driver as a whole doesn't answer."""
-        silent = (replace(record, healthy=False, fault=why) for _, record in self._all())
+        everything = [*self._known.values(), *self._former.values()]
+        silent = (_broken(record, why) for record in everything)
         return tuple(sorted(silent, key=lambda record: record.index))
 
     def _forget(self, held: Collection[DeviceUUID], *, cards: Collection[DeviceUUID]) -> None:
@@ -57,5 +59,6 @@ class Inventory:
             if uuid in held or (old.parent or uuid) not in cards
         }
 
-    def _all(self) -> list[tuple[DeviceUUID, DeviceRecord]]:
-        return [*self._known.items(), *self._former.items()]
+
+def _broken(record: DeviceRecord, fault: str) -> DeviceRecord:
+    return replace(record, healthy=False, fault=fault)

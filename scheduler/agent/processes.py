@@ -50,9 +50,11 @@ def owners(pids: Iterable[int], *, proc: Path) -> dict[int, PodUID]:
     return found
 
 
-def boot_id(proc: Path) -> str:
-    """Return what the kernel calls this run of the machine; "" where it doesn't say."""
+def booted_at(proc: Path) -> float | None:
+    """Return when the machine started, in seconds since the epoch; None where nobody says."""
     try:
-        return (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+        text = (proc / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^btime (\d+)$", text, re.MULTILINE)
+    return float(found[1]) if found else None

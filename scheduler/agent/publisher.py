@@ -8,26 +8,21 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 from scheduler.agent.pace import NEVER, Written, due
 from scheduler.agent.picture import Picture
 from scheduler.clock import Clock
-from scheduler.core.model import names
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.api import Api
 from scheduler.kube.backoff import Backoff
 from scheduler.kube.client import JSON, Patch
-from scheduler.kube.errors import ApiError, NotFound, Unreachable
+from scheduler.kube.errors import ApiError, Conflict, NotFound, Unreachable
 from scheduler.kube.resources import GPUNODES, NODES
 from scheduler.settings import Agent
 
 MANAGER = "equipoise-agent"
-BOOT_ID = names.PREFIX + "boot-id"
-"""On a GPUNode: the run of the machine in which its devices were seen."""
-
-_APPLY = {"fieldManager": MANAGER, "force": "true"}
-
 log = logging.getLogger(__name__)
 
 
@@ -46,21 +41,20 @@ class Publisher:
         api: Api,
         node: NodeName,
         *,
-        boot_id: str,
         settings: Agent,
         clock: Clock,
         rng: random.Random,
         adopt: Adopt,
         count: Count,
     ) -> None:
-        self._api, self._node, self._boot_id = api, node, boot_id
+        self._api, self._node = api, node
         self._settings, self._clock, self._rng = settings, clock, rng
         self._adopt, self._count = adopt, count
         self._wanted: Picture | None = None
         self._written: Written | None = None
         self._news = asyncio.Event()
         self._backoff = Backoff(1.0, 60.0, rng)
-        self._owned = self._adopted = self._failing = False
+        self._adopted = self._there = self._failing = False
 
     def offer(self, picture: Picture) -> None:
         """Take this picture instead of any before."""
@@ -103,17 +97,17 @@ class Publisher:
     async def _write(self) -> Picture:
         if not self._adopted:
             await self._read()
-        if not self._owned:
-            await self._own()
+        if not self._there:
+            await self._create()
         # Newer than the one that was due, if reading took long or told what had been published.
         picture = self._wanted
         assert picture is not None, "nothing is due before a picture is offered"
         try:
-            await self._apply({"metadata": {}, "status": picture.status()}, "status")
+            await self._apply(picture)
         except NotFound:
             # Somebody deleted it, or its Node was made anew.
-            await self._own()
-            await self._apply({"metadata": {}, "status": picture.status()}, "status")
+            await self._create()
+            await self._apply(picture)
         return picture
 
     async def _read(self) -> None:
@@ -122,11 +116,10 @@ class Publisher:
         except NotFound:
             stored = {}
         self._adopt(stored)
-        self._adopted = True
+        self._adopted, self._there = True, bool(stored)
 
-    async def _own(self) -> None:
-        """Make it, or tell anew whose it is and in which run of the machine it is written."""
-        self._owned = False
+    async def _create(self) -> None:
+        self._there = False
         node = await self._api.get(NODES.path(self._node))
         owner = {
             "apiVersion": NODES.api_version,
@@ -134,15 +127,23 @@ class Publisher:
             "name": self._node,
             "uid": mapping(node, "metadata").get("uid"),
         }
-        metadata = {"annotations": {BOOT_ID: self._boot_id}, "ownerReferences": [owner]}
-        await self._apply({"metadata": metadata})
-        self._owned = True
+        body = self._object({"ownerReferences": [owner]})
+        # It may have come meanwhile.
+        with suppress(Conflict):
+            await self._api.post(GPUNODES.list_path(), body, {"fieldManager": MANAGER})
+        self._there = True
 
-    async def _apply(self, body: JSON, subresource: str = "") -> None:
-        kind = {"apiVersion": GPUNODES.api_version, "kind": GPUNODES.kind}
-        body = kind | body | {"metadata": {**body["metadata"], "name": self._node}}
-        path = GPUNODES.path(self._node, subresource=subresource)
-        await self._api.patch(path, body, Patch.APPLY, _APPLY)
+    async def _apply(self, picture: Picture) -> None:
+        body = self._object({}) | {"status": picture.status()}
+        path = GPUNODES.path(self._node, subresource="status")
+        await self._api.patch(path, body, Patch.APPLY, {"fieldManager": MANAGER, "force": "true"})
+
+    def _object(self, metadata: JSON) -> JSON:
+        return {
+            "apiVersion": GPUNODES.api_version,
+            "kind": GPUNODES.kind,
+            "metadata": {"name": self._node, **metadata},
+        }
 
     def _failed(self, problem: Exception) -> None:
         self._count("failed")

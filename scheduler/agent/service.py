@@ -12,7 +12,7 @@ from scheduler.agent.inventory import Inventory
 from scheduler.agent.overuse import Book, Held
 from scheduler.agent.picture import HEALTHY, Health, Picture, judged, published
 from scheduler.agent.pods import Guests
-from scheduler.agent.publisher import BOOT_ID, Publisher
+from scheduler.agent.publisher import Publisher
 from scheduler.agent.reading import SILENT, Look, Reading
 from scheduler.agent.use import Averages, Use, uses
 from scheduler.clock import Clock
@@ -33,8 +33,9 @@ class Agent:
     """Publishes the GPUNode of `node`, tells of overuse, and measures for Prometheus.
 
     `guests` must be kept in step with the pods of the node by a watch; until their first list
-    nothing is said of use, for nobody knows whose memory is whose. `boot_id` is the run of the
-    machine: devices that vanished during it stay listed as lost, also after the agent's restart.
+    nothing is said of use, for nobody knows whose memory is whose. `booted_at` is when the machine
+    started (seconds since the epoch, None where nobody knows): devices that vanished since then
+    stay listed as lost, also after a restart of the agent.
     """
 
     def __init__(
@@ -43,20 +44,19 @@ class Agent:
         node: NodeName,
         *,
         look: Look,
-        boot_id: str,
+        booted_at: float | None,
         settings: Settings,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self.guests = Guests(node)
-        self._node, self._look, self._boot_id = node, look, boot_id
+        self._node, self._look, self._booted_at = node, look, booted_at
         self._settings, self._clock = settings, clock
         self._metrics = AgentMetrics()
         self._alerts = Alerts(api, node, clock=clock, count=self._metrics.count_overuse)
         self._publisher = Publisher(
             api,
             node,
-            boot_id=boot_id,
             settings=settings,
             clock=clock,
             rng=rng,
@@ -168,8 +168,8 @@ class Agent:
 
     def _adopt(self, gpunode: Stored) -> None:
         """Go on from what is published: an earlier run of the agent knew more."""
-        boot_id = mapping(mapping(gpunode, "metadata"), "annotations").get(BOOT_ID)
-        same_boot = bool(self._boot_id) and boot_id == self._boot_id
+        seen, booted = seconds(mapping(gpunode, "status").get("usedAt")), self._booted_at
+        same_boot = seen is not None and booted is not None and seen >= booted
         self._inventory.adopt(published(gpunode), same_boot=same_boot)
         condition = find(gpunode, HEALTHY) or {}
         since = seconds(condition.get("lastTransitionTime"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scheduler import http
 from scheduler.agent.app import create_app
-from scheduler.agent.processes import boot_id
+from scheduler.agent.processes import booted_at
 from scheduler.agent.reading import Look, Patience, Reader, Reading
 from scheduler.agent.service import Agent
 from scheduler.cli.running import running
@@ -76,7 +76,7 @@ def _agent(
         client,
         node,
         look=_look(opening, proc=proc, seconds=settings.agent.answer_seconds),
-        boot_id=boot_id(proc),
+        booted_at=booted_at(proc),
         settings=settings.agent,
         clock=SystemClock(),
         rng=random.Random(),

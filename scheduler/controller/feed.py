@@ -1,40 +1,54 @@
 """From a watch on pods to controller and ledger: what each pod means for who holds what."""
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from scheduler.controller import podjson
 from scheduler.controller.closures import Closures
 from scheduler.controller.controller import Controller
 from scheduler.controller.journeys import Journey
 from scheduler.controller.planner import Planner
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names
-from scheduler.core.model.errors import InvalidInput, LedgerError
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.podreader import (
-    PodJSON,
-    TenantOf,
-    VolumesOf,
-    gates_of,
-    pinned_to,
-    read_pod,
-)
+from scheduler.core.model.podreader import PodJSON, TenantOf, VolumesOf, gates_of, read_pod
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.stored import mapping, objects
-from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.model.requests import Request
+from scheduler.core.model.stored import mapping
 
-FINISHED = ("Succeeded", "Failed")
+UNSEEN_SECONDS = 60.0
+"""So long after a list the watch may still tell of a pod that the extender knew before it did."""
+
+AT_ONCE = 50
+"""Places looked for before others on the event loop have their turn."""
 
 UsesNvidia = Callable[[NodeName, PodUID, bool], None]
 """Told of pods that hold a card by nvidia.com/gpu, past us; False once they no longer do."""
 
-log = logging.getLogger(__name__)
+
+@dataclass(slots=True)
+class _Known:
+    """What was made of a pod. `version` is that of its JSON, `generation` that of its spec.
+
+    `stored`: the JSON of a pod without a node. `settled`: it is bound, and what it holds is booked.
+    `strange_on`: where it holds a card past us.
+    """
+
+    version: object = None
+    generation: object = None
+    stored: PodJSON | None = None
+    settled: bool = False
+    strange_on: NodeName | None = None
 
 
 class Feed:
-    """Told of every pod as it is after a write; `replace` takes all that there are."""
+    """Told of every pod as it is after a write; `replace` takes all that there are.
+
+    Most news is of pods that run, written by their kubelets: it costs a look at its version.
+    """
 
     def __init__(
         self,
@@ -50,173 +64,195 @@ class Feed:
         self._tenant_of, self._volumes_of = tenant_of, volumes_of
         self._uses_nvidia = uses_nvidia
         self._closures = Closures(ledger)
-        self._unbound: dict[PodUID, PodJSON] = {}
-        self._nodes: dict[PodUID, NodeName] = {}
-        self._strangers: dict[PodUID, NodeName] = {}
+        self._known: dict[PodUID, _Known] = {}
+        self._unseen: list[PodUID] = []
+        self._unseen_until = 0.0
+        controller.prepare_rounds(self.reserve_again)
 
     def replace(self, pods: Iterable[PodJSON]) -> None:
-        """Take these as all the pods that there are, before any round.
+        """Take these as all the pods that there are."""
+        for _ in self.replacing(pods):
+            pass
 
-        Bound ones first: a pod on its way must not be given again what a bound one holds.
+    def replacing(self, pods: Iterable[PodJSON]) -> Iterator[None]:
+        """Do the same pod by pod, so that others may have their turn in between.
+
+        Bound ones first, then those that are gone: a pod on its way must not be given again what a
+        bound one holds, but may have what is free. So nothing is sold twice in between, either.
         """
-        listed = sorted(pods, key=lambda each: not mapping(each, "spec").get("nodeName"))
-        there = {_uid(pod) for pod in listed}
-        for uid in [*self._unbound, *self._nodes, *self._ledger.holdings]:
-            if uid not in there:
-                self._gone(uid)
-        for pod in listed:
-            self._see(_uid(pod), pod)
+        there: set[PodUID] = set()
+        unbound: list[PodJSON] = []
+        for pod in pods:
+            uid = podjson.uid_of(pod)
+            there.add(uid)
+            if mapping(pod, "spec").get("nodeName"):
+                self._see(uid, pod)
+            else:
+                unbound.append(pod)
+            yield
+        for uid in [uid for uid in self._known if uid not in there]:
+            self._gone(uid)
+            yield
+        for pod in unbound:
+            self._see(podjson.uid_of(pod), pod)
+            yield
+        # Booked by the extender for pods that no list or watch has told of: those that are newer
+        # than the list will be told of, the others came and went while nothing was.
+        self._unseen = [uid for uid in self._ledger.holdings if uid not in self._known]
+        self._unseen_until = self._controller.clock.now() + UNSEEN_SECONDS
 
     def see(self, event: str, pod: PodJSON) -> None:
         """Take note of a pod. `event` is ADDED, MODIFIED or DELETED."""
         if event == "DELETED":
-            self._gone(_uid(pod))
+            self._gone(podjson.uid_of(pod))
         else:
-            self._see(_uid(pod), pod)
+            self._see(podjson.uid_of(pod), pod)
 
     def pod(self, uid: PodUID) -> PodJSON | None:
-        """Return a pod that is not bound, as it was seen last; None for others."""
-        return self._unbound.get(uid)
+        """Return a pod of ours that is not bound, as it was seen last; None for others."""
+        known = self._known.get(uid)
+        return None if known is None else known.stored
 
     def retell(self, namespace: str) -> None:
         """Read the pods of a namespace again: its tenant, or what its volumes ask, has changed."""
-        for uid, stored in list(self._unbound.items()):
-            if mapping(stored, "metadata").get("namespace") == namespace:
-                self._see(uid, stored)
+        for uid, known in list(self._known.items()):
+            stored = known.stored
+            if stored is not None and mapping(stored, "metadata").get("namespace") == namespace:
+                self._unbound(uid, known, stored)
         tenant = self._tenant_of(namespace)
         for holding in list(self._ledger.holdings.values()):
             pod = holding.pod
-            if pod.namespace == namespace and pod.tenant != tenant and holding.bound:
+            if holding.bound and pod.namespace == namespace and pod.tenant != tenant:
                 self._controller.bound(replace(pod, tenant=tenant), holding.placement)
 
+    async def reserve_again(self) -> None:
+        """Find a place for pods that were released and have none: they go before all that wait."""
+        self._drop_unseen()
+        for number, journey in enumerate(self._controller.astray(), start=1):
+            self._reserve(journey)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    # --------------------------------------------------------------------------------- one pod
+
     def _see(self, uid: PodUID, pod: PodJSON) -> None:
-        node = mapping(pod, "spec").get("nodeName")
-        if _runs_no_more(pod):
+        metadata, known = mapping(pod, "metadata"), self._known.get(uid)
+        version = metadata.get("resourceVersion")
+        if known is not None and version is not None and known.version == version:
+            return
+        if podjson.runs_no_more(pod):
             self._gone(uid)
-        elif node:
-            # Most news is of pods that run, and says nothing to us.
-            if uid not in self._nodes:
-                self._unbound.pop(uid, None)
-                self._bound(pod, NodeName(str(node)))
-        elif names.GATE in gates_of(pod):
-            self._unbound[uid] = _slim(pod)
-            self._controller.add(self._read(pod), _owner(pod))
-        else:
-            self._unbound[uid] = _slim(pod)
-            self._on_its_way(self._read(pod), pod)
+            return
+        node = mapping(pod, "spec").get("nodeName")
+        if not node and not _is_ours(pod):
+            # Another scheduler's, or nobody's: it counts once it has a node.
+            self._gone(uid)
+            return
+        if known is None:
+            known = self._known[uid] = _Known()
+        known.version = version
+        if not node:
+            self._wished(uid, known, podjson.slim(pod))
+        elif not known.settled or known.generation != metadata.get("generation"):
+            known.stored, known.generation = None, metadata.get("generation")
+            known.settled = self._bound(known, pod, NodeName(str(node)))
 
     def _gone(self, uid: PodUID) -> None:
-        self._closures.open(uid)
-        self._unbound.pop(uid, None)
-        self._nodes.pop(uid, None)
-        node = self._strangers.pop(uid, None)
-        if node is not None and self._uses_nvidia is not None:
-            self._uses_nvidia(node, uid, False)
-        self._controller.gone(uid)
+        known = self._known.pop(uid, None)
+        if known is not None:
+            self._closures.open(uid)
+            if known.strange_on is not None and self._uses_nvidia is not None:
+                self._uses_nvidia(known.strange_on, uid, False)
+        if known is not None or uid in self._ledger.holdings:
+            self._controller.gone(uid)
 
-    def _bound(self, stored: PodJSON, node: NodeName) -> None:
+    def _wished(self, uid: PodUID, known: _Known, pod: PodJSON) -> None:
+        before, known.stored = known.stored, pod
+        gated = names.GATE in gates_of(pod)
+        if not gated or before is None or not podjson.same_wish(before, pod):
+            self._unbound(uid, known, pod)
+
+    def _unbound(self, uid: PodUID, known: _Known, pod: PodJSON) -> None:
+        if names.GATE in gates_of(pod):
+            self._controller.add(_checked(self._read(pod), pod), podjson.owner_of(pod))
+            return
+        read = self._read(pod)
+        if not read.request.devices:
+            # kube-scheduler needs no help with it.
+            known.stored = None
+            self._controller.ungated(uid)
+            return
+        nodes, pinned = podjson.released_to(pod)
+        turned_down = podjson.turned_down(pod)
+        journey = Journey(read, nodes, pinned, podjson.owner_of(pod), turned_down)
+        self._controller.on_its_way(journey)
+        if nodes and self._controller.active and uid not in self._ledger.holdings:
+            self._reserve(journey)
+
+    def _reserve(self, journey: Journey) -> None:
+        """Reserve a place for a pod on its way, or the one that it has for as long as it takes."""
+        pod, holding = journey.pod, self._ledger.holdings.get(journey.pod.uid)
+        if holding is not None:
+            self._controller.reserve(holding.pod, holding.placement)
+            return
+        place = self._planner(pod, journey.nodes)
+        if isinstance(place, Placement):
+            self._controller.reserve(pod, place)
+        else:
+            self._controller.lost(pod, place)
+
+    def _bound(self, known: _Known, stored: PodJSON, node: NodeName) -> bool:
+        """Book what a pod with a node holds; whether that could be understood."""
         pod = self._read(stored)
-        if self._uses_nvidia is not None and _takes_nvidia(stored):
-            self._strangers[pod.uid] = node
+        if known.strange_on is None and self._uses_nvidia and podjson.takes_nvidia(stored):
+            known.strange_on = node
             self._uses_nvidia(node, pod.uid, True)
         before = self._ledger.holdings.get(pod.uid)
         if before is not None and before.bound:
-            # The answer to its bind came before this; only its wait may be left to note.
-            self._nodes[pod.uid] = node
-            self._controller.bound(before.pod, before.placement)
-            return
+            # The answer to its bind came before this, or its containers were resized since.
+            self._controller.bound(replace(before.pod, request=pod.request), before.placement)
+            return True
         try:
             placement = assignment.decode(mapping(mapping(stored, "metadata"), "annotations"))
         except InvalidInput as problem:
             self._close(pod, node, f"pod {pod.key}: {problem}")
-            return
+            return False
         # A bound pod without an assignment holds nothing.
         placement = placement or Placement(node)
         if placement.node != node:
-            why = f"pod {pod.key} was assigned to {placement.node} but runs here"
-            self._close(pod, node, why)
-            return
+            self._close(pod, node, f"pod {pod.key} was assigned to {placement.node} but runs here")
+            return False
         self._closures.open(pod.uid)
-        self._nodes[pod.uid] = node
         self._controller.bound(pod, placement)
+        return True
 
     def _close(self, pod: Pod, node: NodeName, why: str) -> None:
         # What can't be understood may hold anything: the node takes no new pod.
         self._controller.ungated(pod.uid)
         self._closures.close(pod.uid, node, why)
 
-    def _on_its_way(self, pod: Pod, stored: PodJSON) -> None:
-        """Reserve again for a pod that was released before a restart and isn't bound yet."""
-        uid = pod.uid
-        if mapping(stored, "spec").get("schedulerName") != names.SCHEDULER_NAME:
-            # Somebody else's, or pinned by somebody else: it will never come to our filter.
-            self._controller.ungated(uid)
-            return
-        pinned = pinned_to(stored)
-        nominated = mapping(stored, "status").get("nominatedNodeName")
-        nodes = pinned or ((NodeName(str(nominated)),) if nominated else ())
-        if not nodes or not pod.request.devices:
-            self._controller.ungated(uid)
-            return
-        self._controller.on_its_way(
-            Journey(pod, nodes, bool(pinned), _owner(stored), _turned_down(stored))
-        )
-        if uid not in self._ledger.holdings:
-            self._reserve(pod, nodes)
-
-    def _reserve(self, pod: Pod, nodes: Sequence[NodeName]) -> None:
-        place = self._planner(pod, nodes)
-        if not isinstance(place, Placement):
-            self._controller.lost(pod.uid, place)
-            return
-        try:
-            self._ledger.reserve(pod, place)
-        except LedgerError as problem:
-            self._controller.lost(pod.uid, Verdict(Reason.NO_ROOM, str(problem)))
+    def _drop_unseen(self) -> None:
+        """Forget pods that came and went while nobody watched."""
+        if self._unseen and self._controller.clock.now() >= self._unseen_until:
+            for uid in self._unseen:
+                if uid not in self._known:
+                    self._controller.gone(uid)
+            self._unseen = []
 
     def _read(self, stored: PodJSON) -> Pod:
         return read_pod(stored, self._tenant_of, self._volumes_of)
 
 
-def _uid(pod: PodJSON) -> PodUID:
-    return PodUID(str(mapping(pod, "metadata").get("uid")))
+def _is_ours(pod: PodJSON) -> bool:
+    ours = mapping(pod, "spec").get("schedulerName") == names.SCHEDULER_NAME
+    return ours or names.GATE in gates_of(pod)
 
 
-def _slim(pod: PodJSON) -> PodJSON:
-    """Without what only the API server needs: it is half of most pods."""
-    metadata = mapping(pod, "metadata")
-    if "managedFields" not in metadata:
+def _checked(pod: Pod, stored: PodJSON) -> Pod:
+    """A pod with our gate that another scheduler would bind can't be helped, and is told so."""
+    name = mapping(stored, "spec").get("schedulerName")
+    if pod.problem or name == names.SCHEDULER_NAME:
         return pod
-    kept = {key: value for key, value in metadata.items() if key != "managedFields"}
-    return {**pod, "metadata": kept}
-
-
-def _owner(pod: PodJSON) -> str:
-    """UID of what would make the pod again, "" for nothing."""
-    owners = objects(mapping(pod, "metadata"), "ownerReferences")
-    return next((str(each.get("uid")) for each in owners if each.get("controller") is True), "")
-
-
-def _turned_down(pod: PodJSON) -> bool:
-    """Whether kube-scheduler has looked, and found no node."""
-    return any(
-        each.get("type") == "PodScheduled" and each.get("reason") == "Unschedulable"
-        for each in objects(mapping(pod, "status"), "conditions")
-    )
-
-
-def _takes_nvidia(pod: PodJSON) -> bool:
-    spec = mapping(pod, "spec")
-    return any(
-        str(mapping(mapping(each, "resources"), kind).get(names.NVIDIA_GPU) or "0") != "0"
-        for each in (*objects(spec, "containers"), *objects(spec, "initContainers"))
-        for kind in ("limits", "requests")
-    )
-
-
-def _runs_no_more(pod: PodJSON) -> bool:
-    """Whether it is finished, or being deleted without a node: then it can't be bound any more."""
-    if mapping(pod, "status").get("phase") in FINISHED:
-        return True
-    deleted = "deletionTimestamp" in mapping(pod, "metadata")
-    return deleted and not mapping(pod, "spec").get("nodeName")
+    beside = Request(cpu_milli=pod.request.cpu_milli, ram_mib=pod.request.ram_mib)
+    problem = f'its schedulerName is "{name}"; make it again with "{names.SCHEDULER_NAME}"'
+    return replace(pod, request=beside, problem=problem)

@@ -63,6 +63,11 @@ class LagBook:
     def _pass(self, now: float, tree: TenantTree) -> None:
         held = {name: Fraction(each.milli, MILLI) for name, each in self._held.items()}
         self._serve(now - self._lags.at, tree, held)
+        if not self._shares and not self._settings.half_life_seconds:
+            # Nobody is due anything: lags stand still.
+            before = self._lags.values
+            self._lags = Lags({name: before.get(name, 0.0) for name in tree.names}, now)
+            return
         self._lags = advance(
             self._lags,
             now=now,

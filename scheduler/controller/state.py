@@ -1,37 +1,42 @@
 """What the controller knows, and the changes that keep its parts in step."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from scheduler.clock import Clock
 from scheduler.controller.backoffs import Backoffs
 from scheduler.controller.casualties import Casualties
 from scheduler.controller.departures import Departure
-from scheduler.controller.journeys import Journeys
+from scheduler.controller.journeys import Journey, Journeys
 from scheduler.controller.lagbook import LagBook
 from scheduler.controller.mixer import Mixer
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.errors import LedgerError
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
-from scheduler.settings import Settings
+from scheduler.settings import Fairness
 
 
 class State:
     """A pod waits in `queue`, leaves in `departures`, travels in `journeys`, then it is bound.
 
-    Whoever changes what is held does it here, so that lag is integrated up to that moment. `news`
-    asks for a round. `next_since` (seconds): when a pod that left had become its tenant's next.
+    What is held changes here, so that lag is integrated up to that moment. `news` asks for a round.
+    `next_since` (seconds): when a pod that left had become its tenant's next. One that isn't
+    `active` only follows. `plan` is the last round's, `rounds` counts them.
     """
 
-    def __init__(self, ledger: Ledger, *, clock: Clock, settings: Settings) -> None:
-        self.ledger, self.clock = ledger, clock
-        self.tree = TenantTree(())
-        self.lags = LagBook(settings.fairness, now=clock.now())
+    def __init__(self, ledger: Ledger, *, clock: Clock, settings: Fairness, active: bool) -> None:
+        self.ledger, self.clock, self.active = ledger, clock, active
+        self.tree, self.plan, self.rounds = TenantTree(()), Plan(), 0
+        self.lags = LagBook(settings, now=clock.now())
         self.queue, self.mixer = Queue(), Mixer()
         self.departures: dict[PodUID, Departure] = {}
         self.journeys, self.casualties = Journeys(), Casualties(ledger)
@@ -40,42 +45,76 @@ class State:
         self.next_since: dict[PodUID, float] = {}
         self.news = asyncio.Event()
 
+    # ---------------------------------------------------------------------------- what is held
+
     def sync(self) -> None:
-        """Bring lag up to now. Called on both sides of a change of what is held."""
+        """Bring lag up to now, with what is held."""
         self.lags.advance(self.clock.now(), self.tree, self.ledger.held)
 
     def reserve(self, pod: Pod, placement: Placement) -> None:
         """Reserve without a time limit; raise LedgerError, and then nothing has changed."""
-        self.sync()
-        self.ledger.reserve(pod, placement)
-        self.sync()
+        with self._change():
+            self.ledger.reserve(pod, placement)
 
     def bind(self, pod: Pod, placement: Placement) -> None:
         """Book that a pod is bound."""
-        self.sync()
-        self.ledger.bind(pod, placement)
-        self.sync()
+        before = self.ledger.holdings.get(pod.uid)
+        if not placement.slots and (before is None or not before.placement.slots):
+            # A pod without a GPU, as most in a cluster are, changes nobody's lag.
+            self.ledger.bind(pod, placement)
+            return
+        with self._change():
+            self.ledger.bind(pod, placement)
 
-    def free(self, *uids: PodUID) -> None:
-        """Free what these pods hold."""
-        self.sync()
-        for uid in uids:
+    def free(self, uid: PodUID) -> None:
+        """Free what the pod holds."""
+        with self._change():
             self.ledger.release(uid)
-        self.sync()
 
     def is_bound(self, uid: PodUID) -> bool:
         """Whether the ledger has the pod as bound."""
         holding = self.ledger.holdings.get(uid)
         return holding is not None and holding.bound
 
+    def limit_reservations(self, until: float) -> None:
+        """Let every reservation end by then (seconds)."""
+        unbound = [each for each in self.ledger.holdings.values() if not each.bound]
+        for each in unbound:
+            if each.expires is None or each.expires > until:
+                # One whose node takes nothing new any more can't be changed; it is nobody's loss.
+                with suppress(LedgerError):
+                    self.ledger.reserve(each.pod, each.placement, expires=until)
+
+    def astray(self) -> list[Journey]:
+        """Return pods that were released to nodes and have no place there, or one that may end."""
+        holdings = self.ledger.holdings
+        return [
+            journey
+            for journey in self.journeys
+            if journey.nodes
+            and ((held := holdings.get(journey.pod.uid)) is None or held.expires is not None)
+        ]
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Integrate lag up to the change, and take note of it, at one and the same moment."""
+        now = self.clock.now()
+        self.lags.advance(now, self.tree, self.ledger.held)
+        yield
+        self.lags.advance(now, self.tree, self.ledger.held)
+
+    # ------------------------------------------------------------------------------ who waits
+
     def waits(self, uid: PodUID) -> bool:
         """Whether the pod waits for its release, or for the outcome of that."""
         return uid in self.queue.pods or uid in self.departures
 
+    def spared(self, pod: Pod) -> Pod:
+        """Return the pod as it is to be decided about: unpinned if it is spared that."""
+        return replace(pod, pinnable=False) if self.strikes.spares(pod.uid) else pod
+
     def line_up(self, pod: Pod) -> None:
         """Put a pod in line, or describe it anew; what is known already is no news."""
-        if self.strikes.spares(pod.uid):
-            pod = replace(pod, pinnable=False)
         if self.queue.pods.get(pod.uid) != pod:
             self.queue.put(pod)
             self.news.set()
@@ -83,7 +122,7 @@ class State:
     def line_up_again(self, leaving: Departure) -> None:
         """Put a pod back in line that was about to leave."""
         del self.departures[leaving.pod.uid]
-        self.line_up(leaving.pod)
+        self.line_up(self.spared(leaving.pod))
 
     def leave(self, uid: PodUID) -> None:
         """A pod waits no longer: its gate is off."""
@@ -101,11 +140,12 @@ class State:
     def strike(self, owner: str) -> None:
         """Spare what the owner makes from now on, and what of it is in line."""
         self.strikes.strike(owner)
-        alike = [uid for uid, other in self.owners.items() if other == owner]
-        for uid in alike:
-            if uid in self.queue.pods:
+        for uid, other in self.owners.items():
+            if other == owner and uid in self.queue.pods:
                 self.strikes.spare(uid)
-                self.line_up(self.queue.pods[uid])
+                self.line_up(self.spared(self.queue.pods[uid]))
+
+    # --------------------------------------------------------------------------------- rounds
 
     def pending(self, now: float) -> tuple[list[Pod], Collection[TenantName]]:
         """Return the pods to decide about, and the tenants of those that are let alone for now."""
@@ -115,6 +155,20 @@ class State:
         alone = [pod for pod in pods if self.backoffs.holds(pod.uid, now)]
         left = [pod for pod in pods if not self.backoffs.holds(pod.uid, now)]
         return left, set(self._with_parents(pod.tenant for pod in alone))
+
+    def decides_for(self, tree: TenantTree) -> bool:
+        """Whether what was decided for these tenants may be carried out still."""
+        return self.active and self.tree is tree
+
+    def snapshot(self) -> Snapshot:
+        """Return what a round decides on."""
+        return self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+
+    def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
+        """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""
+        self.sync()
+        self.lags.adopt(plan, delayed=delayed)
+        self.plan, self.rounds = plan, self.rounds + 1
 
     def _with_parents(self, tenants: Iterable[TenantName]) -> Iterable[TenantName]:
         for tenant in set(tenants):

@@ -42,7 +42,8 @@ def event(
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
         "metadata": {
-            "generateName": f"{regarding['name']}.",
+            # Not a dot: the API server checks it as if it were a name without its last dash.
+            "generateName": f"{regarding['name']}-",
             "namespace": regarding.get("namespace", "default"),
         },
         "eventTime": micro_stamp(at),

@@ -11,7 +11,8 @@ from scheduler.core.model.stored import mapping
 from scheduler.kube import convert
 from scheduler.kube.batches import Batch
 from scheduler.kube.client import JSON
-from scheduler.kube.shelf import Shelf, without_bookkeeping
+from scheduler.kube.shelf import without_bookkeeping
+from scheduler.kube.slowshelf import MOST, SlowShelf
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ class NodeBook:
         clock: Clock,
     ) -> None:
         self._put_nodes, self._drop_node, self._clock = put_nodes, drop_node, clock
-        self._batch = Batch(self._changed)
-        self.nodes: Shelf[JSON] = Shelf(_what_matters, self._batch.note)
-        self.gpunodes: Shelf[JSON] = Shelf(without_bookkeeping, self._batch.note)
+        self._batch = Batch(self._changed, most=MOST)
+        self.nodes: SlowShelf[JSON] = SlowShelf(_what_matters, self._batch.note)
+        self.gpunodes: SlowShelf[JSON] = SlowShelf(without_bookkeeping, self._batch.note)
         self._told: dict[NodeName, Node] = {}
         self._strangers: dict[NodeName, set[PodUID]] = {}
         self._fresh_until: dict[NodeName, float] = {}
@@ -53,7 +54,8 @@ class NodeBook:
 
     async def told(self) -> None:
         """Wait until all that was seen is told."""
-        await self._batch.told()
+        for each in (self.nodes, self.gpunodes, self._batch):
+            await each.told()
 
     async def run(self) -> None:
         """Let measured load grow old, for ever: an agent that died says nothing about now."""

@@ -15,7 +15,7 @@ from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.kube import conditions
 from scheduler.kube.api import Api
 from scheduler.kube.client import JSON, Patch
-from scheduler.kube.errors import Invalid, NotFound
+from scheduler.kube.errors import NotFound
 from scheduler.kube.events import event, events_path, regarding_pod
 from scheduler.kube.resources import PODS
 
@@ -115,8 +115,8 @@ class Notices:
         try:
             await self._write(newest)
             self._failing = False
-        except (NotFound, Invalid):
-            log.debug("pod %s is gone, or another by now", newest.pod.key)
+        except NotFound:
+            log.debug("pod %s is gone", newest.pod.key)
         except EquipoiseError as problem:
             level = logging.DEBUG if self._failing else logging.WARNING
             log.log(level, "nobody was told about pod %s: %s", newest.pod.key, problem)

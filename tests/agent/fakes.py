@@ -15,7 +15,7 @@ from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.device.driver import Driver
 from scheduler.kube.client import JSON, Patch
-from scheduler.kube.errors import NotFound
+from scheduler.kube.errors import Conflict, NotFound
 from scheduler.settings import Agent as Settings
 from scheduler.simulator import virtualtime
 
@@ -45,6 +45,10 @@ class FakeApi:
 
     async def post(self, path: str, body: Any, params: Mapping[str, str] | None = None) -> JSON:
         self._begin("POST", path, body)
+        if path == GPUNODE.rpartition("/")[0]:
+            if GPUNODE in self.objects:
+                raise Conflict(409, "AlreadyExists", "it exists")
+            self.objects[GPUNODE] = deepcopy(body)
         return dict(body)
 
     async def patch(
@@ -54,13 +58,10 @@ class FakeApi:
         assert kind is Patch.APPLY
         assert params == {"fieldManager": "equipoise-agent", "force": "true"}
         root = path.removesuffix("/status")
-        if root != path:
-            if root not in self.objects:
-                raise NotFound(404, "NotFound", f"{root} not found")
-            self.objects[root]["status"] = deepcopy(body["status"])
-        else:
-            stored = self.objects.setdefault(root, {})
-            stored["metadata"] = deepcopy(body["metadata"])
+        assert root != path, "only the status may be changed"
+        if root not in self.objects:
+            raise NotFound(404, "NotFound", f"{root} not found")
+        self.objects[root]["status"] = deepcopy(body["status"])
         return deepcopy(self.objects[root])
 
     @property
@@ -118,7 +119,7 @@ def played(
     proc: Path,
     api: FakeApi | None = None,
     settings: Settings | None = None,
-    boot_id: str = "boot-1",
+    booted_at: float | None = 0.0,
 ) -> FakeApi:
     """Let an agent run in virtual time while the script does; return what it asked of the API."""
     api = api or FakeApi()
@@ -134,7 +135,7 @@ def played(
             api,
             NODE,
             look=look,
-            boot_id=boot_id,
+            booted_at=booted_at,
             settings=settings or Settings(),
             clock=clock,
             rng=random.Random(1),

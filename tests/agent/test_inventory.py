@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scheduler.agent.inventory import LOST, Inventory
+from scheduler.agent.inventory import GONE, LOST, Inventory
 from scheduler.core.model.ids import DeviceUUID
 from scheduler.device.driver import DeviceRecord
 
@@ -85,9 +85,17 @@ def test_after_a_reboot_only_what_pods_hold_is_lost() -> None:
     inventory = Inventory()
     inventory.adopt((card(0), card(1), card(2)), same_boot=False)
     after = inventory.update((card(1),), held=None)
-    assert faults(after) == {"GPU-0": LOST, "GPU-1": "", "GPU-2": LOST}
-    assert faults(inventory.update((card(1),), held=held("GPU-2"))) == {"GPU-1": "", "GPU-2": LOST}
+    assert faults(after) == {"GPU-0": GONE, "GPU-1": "", "GPU-2": GONE}
+    assert faults(inventory.update((card(1),), held=held("GPU-2"))) == {"GPU-1": "", "GPU-2": GONE}
     assert faults(inventory.update((card(1),), held=NOBODY)) == {"GPU-1": ""}
+
+
+def test_a_second_restart_after_a_reboot_changes_nothing_of_that() -> None:
+    first, second = Inventory(), Inventory()
+    first.adopt((card(0), card(1)), same_boot=False)
+    second.adopt(first.update((card(1),), held=held("GPU-0")), same_boot=True)
+    assert faults(second.update((card(1),), held=held("GPU-0"))) == {"GPU-0": GONE, "GPU-1": ""}
+    assert faults(second.update((card(1),), held=NOBODY)) == {"GPU-1": ""}
 
 
 def test_what_is_seen_now_goes_before_what_was_published() -> None:

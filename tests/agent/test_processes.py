@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.agent.processes import boot_id, owners, pod_uid
+from scheduler.agent.processes import booted_at, owners, pod_uid
 
 UID = "3e5c85b6-0760-5922-acad-956d0b429fec"
 OTHER = "11111111-2222-3333-4444-555555555555"
@@ -89,9 +89,9 @@ def test_only_processes_that_are_there_and_belong_to_pods_are_told(tmp_path: Pat
     assert owners([7, 8, 9, 10, 7], proc=tmp_path) == {7: UID}
 
 
-def test_the_run_of_the_machine_is_told_where_the_kernel_does(tmp_path: Path) -> None:
-    assert boot_id(tmp_path) == ""
-    folder = tmp_path / "sys/kernel/random"
-    folder.mkdir(parents=True)
-    (folder / "boot_id").write_text("b-1\n", encoding="ascii")
-    assert boot_id(tmp_path) == "b-1"
+def test_the_start_of_the_machine_is_told_where_the_kernel_does(tmp_path: Path) -> None:
+    assert booted_at(tmp_path) is None
+    (tmp_path / "stat").write_text("cpu 1 2\nbtime 1769000000\nprocesses 7\n", encoding="ascii")
+    assert booted_at(tmp_path) == 1_769_000_000.0
+    (tmp_path / "stat").write_text("cpu 1 2\n", encoding="ascii")
+    assert booted_at(tmp_path) is None

@@ -35,7 +35,6 @@ class Bench:
         self.publisher = Publisher(
             api,
             NODE,
-            boot_id="boot-1",
             settings=Agent(),
             clock=virtualtime.LoopClock(),
             rng=random.Random(1),
@@ -62,7 +61,8 @@ def published(
 
 
 def verbs(api: FakeApi) -> list[tuple[str, str]]:
-    return [(verb, path.removeprefix(GPUNODE)) for _, verb, path, _ in api.requests]
+    listed = GPUNODE.rpartition("/")[0]
+    return [(verb, path.removeprefix(listed)) for _, verb, path, _ in api.requests]
 
 
 async def once(publisher: Publisher) -> None:
@@ -73,21 +73,20 @@ async def once(publisher: Publisher) -> None:
 def test_it_is_made_with_its_node_as_owner_and_then_told_all() -> None:
     api, bench = published(once)
     assert verbs(api) == [
-        ("GET", ""),
+        ("GET", "/n1"),
         ("GET", "/api/v1/nodes/n1"),
-        ("PATCH", ""),
-        ("PATCH", "/status"),
+        ("POST", ""),
+        ("PATCH", "/n1/status"),
     ]
     stored = api.objects[GPUNODE]
     assert stored["metadata"] == {
         "name": "n1",
-        "annotations": {"equipoise.dev/boot-id": "boot-1"},
         "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u-1"}],
     }
     assert stored["status"]["devices"][0]["uuid"] == "GPU-0"
     assert (bench.adopted, bench.outcomes) == ([{}], ["written"])
     for _, verb, _, body in api.requests:
-        if verb == "PATCH":
+        if verb != "GET":
             assert (body["apiVersion"], body["kind"]) == ("equipoise.dev/v1alpha1", "GPUNode")
 
 
@@ -104,6 +103,18 @@ def test_what_is_published_is_given_before_anything_is_written() -> None:
     api, bench = published(once, FakeApi({GPUNODE: deepcopy(earlier)}))
     assert bench.adopted == [earlier]
     assert api.objects[GPUNODE]["status"]["driver"] == "mock"
+    assert verbs(api) == [("GET", "/n1"), ("PATCH", "/n1/status")]
+
+
+def test_one_that_came_meanwhile_is_taken_as_it_is() -> None:
+    def appear(verb: str, _path: str) -> None:
+        if verb == "POST":
+            api.objects[GPUNODE] = {"metadata": {"name": "n1"}}
+
+    api = FakeApi(refuse=appear)
+    _, bench = published(once, api)
+    assert api.objects[GPUNODE]["metadata"] == {"name": "n1"}
+    assert bench.outcomes == ["written"]
 
 
 def test_of_pictures_that_come_in_a_burst_only_the_newest_is_written() -> None:
@@ -129,10 +140,10 @@ def test_a_deleted_one_is_made_again() -> None:
     assert api.objects[GPUNODE]["metadata"]["ownerReferences"][0]["uid"] == "u-2"
     assert api.objects[GPUNODE]["status"]["devices"][0]["fault"] == "XID 48"
     assert verbs(api)[4:] == [
-        ("PATCH", "/status"),
+        ("PATCH", "/n1/status"),
         ("GET", "/api/v1/nodes/n1"),
-        ("PATCH", ""),
-        ("PATCH", "/status"),
+        ("POST", ""),
+        ("PATCH", "/n1/status"),
     ]
 
 

@@ -127,17 +127,21 @@ def test_a_card_that_the_driver_lists_no_more_is_told_as_lost(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("boot_id", "told"),
-    [("boot-1", {"GPU-0": "", "GPU-1": LOST}), ("boot-2", {"GPU-0": ""})],
-    ids=["the same boot", "after a reboot"],
+    ("booted_at", "told"),
+    [
+        (EPOCH, {"GPU-0": "", "GPU-1": LOST}),
+        (EPOCH + 60, {"GPU-0": ""}),
+        (None, {"GPU-0": ""}),
+    ],
+    ids=["the machine runs on", "after a reboot", "nobody knows"],
 )
 def test_an_agent_that_starts_anew_knows_what_was_there(
-    boot_id: str, told: dict[str, str], tmp_path: Path
+    booted_at: float | None, told: dict[str, str], tmp_path: Path
 ) -> None:
     fake, opening = nvml(FakeCard("GPU-0"), FakeCard("GPU-1"))
     api = played(for_seconds(10), opening, proc=tmp_path)
     fake.cards.pop()
-    played(for_seconds(10), opening, proc=tmp_path, api=api, boot_id=boot_id)
+    played(for_seconds(10), opening, proc=tmp_path, api=api, booted_at=booted_at)
     assert devices(api.objects[GPUNODE]["status"]) == told
 
 

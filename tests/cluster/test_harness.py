@@ -1,6 +1,7 @@
 """The control plane for tests does what the tests believe of it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ STARTING = """
 from tests.support.controlplane.plane import ControlPlane
 plane = ControlPlane()
 plane.start()
-print(*(each.pid for each in plane.processes.values()), flush=True)
+print(plane.folder, *(each.pid for each in plane.processes.values()), flush=True)
 input()
 """
 
@@ -160,11 +161,12 @@ def test_nothing_outlives_tests_that_are_killed() -> None:
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as tests:
         assert tests.stdout is not None
-        pids = [int(pid) for pid in tests.stdout.readline().split()]
+        folder, *pids = tests.stdout.readline().split()
         tests.send_signal(signal.SIGKILL)
 
     assert len(pids) == 4
-    eventually(lambda: not any(_runs(pid) for pid in pids), 5)
+    eventually(lambda: not any(_runs(int(pid)) for pid in pids), 5)
+    shutil.rmtree(folder)
 
 
 def _runs(pid: int) -> bool:

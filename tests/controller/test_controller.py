@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from scheduler.controller.controller import COALESCE_SECONDS, IDLE_SECONDS, Controller
+from scheduler.controller.controller import Controller
+from scheduler.controller.loop import COALESCE_SECONDS, IDLE_SECONDS
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.errors import InvalidTenants
 from scheduler.core.model.pods import Pod

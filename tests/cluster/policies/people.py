@@ -78,17 +78,20 @@ def settle(plane: ControlPlane) -> None:
     namespace(plane.api, OUTSIDE)
     plane.nodes(2, prefix="gpu-", kwok=False)
     operators = [{"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}]
-    operators += [{"apiGroups": ["equipoise.dev"], "resources": list(GPUNODES), "verbs": ["*"]}]
+    custom = [*GPUNODES, "tenants/status"]
+    operators += [{"apiGroups": ["equipoise.dev"], "resources": custom, "verbs": ["*"]}]
     _role(plane.api, "operator", operators, [_user("operator")])
-    ours = [{"apiGroups": ["", "equipoise.dev"], "resources": ["*"], "verbs": ["*"]}]
-    ours[0]["resources"] = ["pods", *PODS, "bindings", *GPUNODES, "tenants/status"]
+    spaces = ["namespaces", "namespaces/status"]
+    ours: list[JSON] = [
+        {"apiGroups": [""], "resources": ["pods", *PODS, "bindings", *spaces], "verbs": ["*"]},
+        {"apiGroups": ["equipoise.dev"], "resources": custom, "verbs": ["*"]},
+    ]
     _role(plane.api, "equipoise", ours, [_account(EQUIPOISE), _account(AGENT)])
     for name in (TEAM, OUTSIDE):
         _ruler(plane.api, name, "tenant")
     tenant = Api(plane.kubeconfig("tenant"))
     eventually(lambda: _allowed(tenant, f"/api/v1/namespaces/{OUTSIDE}/pods"), what="roles")
     tenant.close()
-
 
 
 def namespace(api: Api, name: str, *, labels: dict[str, str] | None = None) -> None:

@@ -26,7 +26,10 @@ MIRROR = "kubernetes.io/config.mirror"
 
 def env(name: str, note: str) -> JSON:
     """A variable that refers to an annotation."""
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{note}']"}}}
+    return {
+        "name": name,
+        "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{note}']"}},
+    }
 
 
 VISIBLE = env("NVIDIA_VISIBLE_DEVICES", DEVICES)

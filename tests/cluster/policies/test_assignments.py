@@ -71,7 +71,13 @@ def test_a_static_pod_brings_none_along(people: People) -> None:
 
 @pytest.mark.parametrize(
     ("who", "subresource"),
-    [("tenant", ""), ("tenant", "status"), ("admin", ""), ("admin", "status"), ("job-controller", "")],
+    [
+        ("tenant", ""),
+        ("tenant", "status"),
+        ("admin", ""),
+        ("admin", "status"),
+        ("job-controller", ""),
+    ],
 )
 @pytest.mark.parametrize("key", [DEVICES, "equipoise.dev/mps-threads"])
 def test_nobody_gives_a_waiting_pod_an_assignment(

@@ -109,9 +109,7 @@ PAST_THE_WEBHOOK = [
     pytest.param(without(asking(), "schedulingGates"), NO_GATE, id="no-gate"),
     pytest.param(asking(schedulingGates=[{"name": "example.com/x"}]), NO_GATE, id="other-gate"),
     pytest.param(asking(containers=[container("main")]), NOT_WIRED, id="not-wired"),
-    pytest.param(
-        without(asking(nodeName=NODE), "schedulingGates"), NODE_CHOSEN, id="node-chosen"
-    ),
+    pytest.param(without(asking(nodeName=NODE), "schedulingGates"), NODE_CHOSEN, id="node-chosen"),
     pytest.param(
         untouched(schedulerName="equipoise", nodeName=NODE), NODE_CHOSEN, id="node-for-plain-pod"
     ),

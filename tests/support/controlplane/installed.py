@@ -38,10 +38,15 @@ class Door:
         self.ports: list[int] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
+        # It wakes the thread that waits for callers.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join(timeout=5)
 
     def _listen(self) -> None:
         with suppress(OSError):
@@ -53,9 +58,12 @@ class Door:
         for port in list(self.ports):
             with suppress(OSError):
                 inside = socket.create_connection(("127.0.0.1", port), timeout=1.0)
-                inside.settimeout(None)
-                threading.Thread(target=_pour, args=(inside, caller), daemon=True).start()
-                _pour(caller, inside)
+                with caller, inside:
+                    inside.settimeout(None)
+                    back = threading.Thread(target=_pour, args=(inside, caller), daemon=True)
+                    back.start()
+                    _pour(caller, inside)
+                    back.join()
                 return
         caller.close()
 

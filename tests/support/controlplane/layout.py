@@ -42,6 +42,7 @@ RATES = Options(
         "--max-requests-inflight=3000",
         "--max-mutating-requests-inflight=2000",
         "--enable-priority-and-fairness=false",
+        "--disable-admission-plugins=TaintNodesByCondition",  # nobody would take the taint away
     ),
 )
 """For rate tests: the API server's limits out of the way. Name these flags in the results."""

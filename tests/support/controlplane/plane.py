@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from tests.support.controlplane import accounts, components, nodes, schedulers
+from tests.support.controlplane import accounts, components, definitions, nodes, schedulers
 from tests.support.controlplane.api import Api, Refused
 from tests.support.controlplane.audit import Audit
 from tests.support.controlplane.certificates import Authority, Pair, new_key, write_key
@@ -238,7 +239,7 @@ class ControlPlane:
         Objects of a CRD that comes in the same call are tried again until it is served.
         """
         for path in paths:
-            eventually(lambda path=path: self._applied(path), 30, every=0.3)  # type: ignore[misc]
+            eventually(partial(self._applied, path), 30, every=0.3)
 
     def _applied(self, path: Path) -> bool:
         kustomized = path.is_dir() and (path / "kustomization.yaml").exists()
@@ -249,4 +250,4 @@ class ControlPlane:
             if "no matches for kind" not in str(error):
                 raise
             return False
-        return True
+        return definitions.all_served(self.api)

@@ -1,0 +1,130 @@
+"""Carries a plan out: reserves, releases, tells; evicts who is stuck, warns who was hit."""
+
+import asyncio
+import logging
+
+from scheduler.controller.departures import Departure, Departures, Stage
+from scheduler.controller.messenger import Messenger
+from scheduler.controller.ports import Applier, Watcher
+from scheduler.controller.state import State
+from scheduler.core.model.errors import LedgerError, ReleaseRefused
+from scheduler.core.model.plans import Admit, Hold, Plan
+from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.settings import Kube
+
+ADMITS_AT_ONCE, HOLDS_AT_ONCE = 200, 1000
+"""So many are dealt with before others on the event loop have their turn: about 5 ms."""
+
+log = logging.getLogger(__name__)
+
+
+class Execution:
+    """Does what was decided, as far as we are still the ones to do it and the ledger has room."""
+
+    def __init__(self, state: State, *, settings: Kube, applier: Applier, watcher: Watcher) -> None:
+        self._state, self._stuck_seconds, self._watcher = state, settings.stuck_seconds, watcher
+        self._messenger = Messenger(applier, watcher, width=settings.in_flight)
+        self._departures = Departures(
+            state.departures,
+            applier.release,
+            state.backoffs,
+            width=settings.in_flight,
+            now=state.clock.now,
+            landed=self._landed,
+        )
+
+    async def carry_out(self, plan: Plan) -> None:
+        """Reserve and begin to release, in the plan's order; then tell who waits, and why.
+
+        Each place is reserved before anything is awaited for its pod.
+        """
+        self._departures.begin_again()
+        for number, admit in enumerate(plan.admits, start=1):
+            self._admit(admit)
+            if number % ADMITS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for number, hold in enumerate(plan.holds, start=1):
+            self._hold(hold)
+            if number % HOLDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        if self._state.active:
+            self._evict_stuck()
+            for pod, why in self._state.casualties.news():
+                self._messenger.warn(pod, why)
+
+    def take_back(self) -> None:
+        """Put pods whose release isn't known to be stored back in line: the watch knows better."""
+        for leaving in list(self._state.departures.values()):
+            if leaving.stage is Stage.READY:
+                self._state.free(leaving.pod.uid)
+            if leaving.stage is not Stage.WRITTEN:
+                self._state.line_up_again(leaving)
+
+    async def idle(self) -> None:
+        """Wait until all that was begun has ended."""
+        await self._departures.idle()
+        await self._messenger.idle()
+
+    async def aclose(self) -> None:
+        """Cancel what is under way."""
+        await self._departures.aclose()
+        await self._messenger.aclose()
+
+    def _admit(self, admit: Admit) -> None:
+        state, pod = self._state, admit.pod
+        # The round may have decided on a world that is a moment old: the ledger has the last word.
+        if not state.active or state.queue.pods.get(pod.uid) != pod:
+            return
+        try:
+            state.reserve(pod, admit.placement)
+        except LedgerError as problem:
+            log.info("pod %s has to wait for another round: %s", pod.key, problem)
+            state.news.set()
+            return
+        state.next_since[pod.uid] = state.queue.next_since(pod, state.clock.now())
+        state.queue.drop(pod.uid)
+        self._departures.begin(admit)
+
+    def _landed(self, leaving: Departure, outcome: bool | ReleaseRefused) -> None:
+        if isinstance(outcome, ReleaseRefused):
+            self._refused(leaving, outcome)
+        elif outcome:
+            self._watcher.count_decision("admit")
+        else:
+            log.info("pod %s is gone before it was released", leaving.pod.key)
+            self._state.forget(leaving.pod.uid)
+            self._give_up(leaving)
+
+    def _refused(self, leaving: Departure, why: ReleaseRefused) -> None:
+        """It keeps its gate: others may have its place, and it is tried again after a while."""
+        state, uid = self._state, leaving.pod.uid
+        log.warning("pod %s is not released: %s", leaving.pod.key, why)
+        state.line_up_again(leaving)
+        self._give_up(leaving)
+        state.backoffs.fail(uid, state.clock.now())
+        self._hold(Hold(state.queue.pods[uid], Verdict(Reason.RELEASE_REFUSED, str(why))))
+
+    def _give_up(self, leaving: Departure) -> None:
+        """Free the place, unless the pod came to be bound all the same."""
+        uid = leaving.pod.uid
+        self._state.next_since.pop(uid, None)
+        if not self._state.is_bound(uid):
+            self._state.free(uid)
+            self._state.news.set()
+
+    def _hold(self, hold: Hold) -> None:
+        if self._state.active and self._state.queue.judge(hold):
+            self._messenger.hold(hold)
+
+    def _evict_stuck(self) -> None:
+        """Have pinned pods that none of their nodes takes made again by their owners."""
+        state, now = self._state, self._state.clock.now()
+        for journey in state.journeys.stuck(now - self._stuck_seconds):
+            pod = journey.pod
+            # Whatever comes of it, it is asked for once in a while only.
+            state.journeys.wait_anew(now, [pod.uid])
+            if state.strikes.spares(pod.uid):
+                continue
+            # Noted before: the pod that takes its place may be there before the answer is.
+            state.strike(journey.owner)
+            self._messenger.evict(pod, Verdict(Reason.STUCK, ", ".join(journey.nodes)))

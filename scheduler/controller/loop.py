@@ -1,0 +1,93 @@
+"""The loop: a round whenever something changed, and at least every few seconds."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from scheduler.controller.execution import Execution
+from scheduler.controller.ports import Watcher
+from scheduler.controller.rounds import Rounds
+from scheduler.controller.state import State
+
+COALESCE_SECONDS = 0.02
+"""Events of one burst make one round: so long the loop waits after the first."""
+
+IDLE_SECONDS = 5.0
+"""The longest without a round: bookings that nobody confirmed end by then."""
+
+REST, MOST_REST_SECONDS = 2.0, 1.0
+"""After a round that took long, so many times as long is left to others, up to a second."""
+
+log = logging.getLogger(__name__)
+
+
+async def _nothing() -> None:
+    """Nothing has to be done before a round."""
+
+
+class Loop:
+    """Runs rounds on what is known. `before_round` is awaited before each."""
+
+    def __init__(
+        self, state: State, rounds: Rounds, execution: Execution, *, watcher: Watcher
+    ) -> None:
+        self._state, self._rounds = state, rounds
+        self._execution, self._watcher = execution, watcher
+        self.before_round: Callable[[], Awaitable[None]] = _nothing
+
+    async def run(self) -> None:
+        """Run rounds until cancelled; what they began is cancelled then, too."""
+        state, rest = self._state, COALESCE_SECONDS
+        try:
+            while True:
+                # Not asyncio.wait_for: in Python 3.11 it may swallow the cancellation that ends us.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience()):
+                        await state.news.wait()
+                if state.news.is_set():
+                    await state.clock.sleep(rest)
+                state.news.clear()
+                rest = await self._try_round()
+        finally:
+            await self._execution.aclose()
+
+    async def round(self) -> None:
+        """Run one round; its plan is being carried out when this returns."""
+        state, now = self._state, self._state.clock.now()
+        state.ledger.expire(now)
+        state.sync()
+        if not state.active:
+            return
+        await self.before_round()
+        pending, delayed = state.pending(now)
+        tree, snapshot = state.tree, state.snapshot()
+        outcome = await self._rounds.decide(snapshot, pending, now, mix=state.mixer.mix)
+        if not state.decides_for(tree):
+            # Decided in somebody else's place, or for tenants that are others by now.
+            return
+        for phase, seconds in outcome.took.items():
+            self._watcher.observe_cycle(phase, seconds)
+        state.adopt(outcome.plan, delayed=delayed)
+        state.queue.note_first(outcome.first, now)
+        await self._execution.carry_out(outcome.plan)
+
+    async def _try_round(self) -> float:
+        """Run a round; return how long (seconds) to rest before the next one."""
+        began = perf_counter()
+        try:
+            await self.round()
+        except Exception:
+            # The next event brings the next round; a crash here would stop everybody's pods.
+            log.exception("a round failed")
+            await self._state.clock.sleep(1.0)
+        if not self._rounds.in_real_time:
+            return COALESCE_SECONDS
+        rest = REST * (perf_counter() - began)
+        return min(max(rest, COALESCE_SECONDS), MOST_REST_SECONDS)
+
+    def _patience(self) -> float:
+        now = self._state.clock.now()
+        end = self._state.backoffs.next_end(now)
+        return IDLE_SECONDS if end is None else min(IDLE_SECONDS, end - now)

@@ -1,0 +1,68 @@
+"""Pods for tests on the real API server, and what is seen of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.controlplane.api import JSON, Api
+
+NOW: JSON = {"gracePeriodSeconds": 0}
+
+
+def pod(name: str, fraction: str, *, owner: JSON | None = None, **spec: Any) -> JSON:
+    """A pod that asks for a share; with an owner it would be made again, so it may be pinned."""
+    metadata: JSON = {"name": name, "annotations": {"equipoise.dev/gpu-fraction": fraction}}
+    if owner is not None:
+        metadata["ownerReferences"] = [owner]
+    return {
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "main", "image": "none"}], **spec},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One namespace's pods."""
+
+    api: Api
+    namespace: str
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    def owner(self) -> JSON:
+        """Make something that stands for a Job: it is there, so nothing collects its pods."""
+        made = self.api.post(
+            f"/api/v1/namespaces/{self.namespace}/configmaps",
+            {"metadata": {"generateName": "owner-"}},
+        )
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "name": made["metadata"]["name"],
+            "uid": made["metadata"]["uid"],
+            "controller": True,
+        }
+
+    def create(self, body: Mapping[str, Any]) -> JSON:
+        return self.api.post(self.path, dict(body))
+
+    def get(self, name: str) -> JSON:
+        return self.api.get(f"{self.path}/{name}")
+
+    def delete(self, name: str) -> None:
+        self.api.delete(f"{self.path}/{name}", NOW)
+
+    def phases(self) -> dict[str, str]:
+        return {
+            each["metadata"]["name"]: str(each["status"].get("phase"))
+            for each in self.api.items(self.path)
+        }
+
+    def all_run(self, count: int) -> bool:
+        phases = list(self.phases().values())
+        return len(phases) == count and set(phases) == {"Running"}
+
+    def runs(self, name: str) -> bool:
+        return self.phases().get(name) == "Running"
