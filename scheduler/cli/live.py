@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler import http
@@ -14,9 +14,11 @@ from scheduler.cli.running import running
 from scheduler.clock import Clock, SystemClock
 from scheduler.controller.ports import Watcher
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.ids import PodUID
-from scheduler.core.model.stored import Stored
+from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.requestreader import parse_gpu_containers
+from scheduler.core.model.stored import Stored, mapping, texts
 from scheduler.extender.app import create_app as extender_app
+from scheduler.extender.limiting import LimitingBinder
 from scheduler.extender.service import ExtenderService
 from scheduler.http import Address
 from scheduler.kube.apply import KubeApplier
@@ -121,7 +123,7 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
     service = ExtenderService(
         parts.ledger,
         plan=parts.planner,
-        binder=KubeBinder(world.client, world.elections.fence),
+        binder=_binder(world),
         clock=world.clock,
         settings=settings,
         tenant_of=parts.namespaces.tenant_of,
@@ -135,6 +137,22 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
     return http.serving(
         app, settings.host, settings.port, keep_alive_seconds=settings.keep_alive_seconds
     )
+
+
+def _binder(world: _World) -> LimitingBinder:
+    """Writes Bindings, with what the node needs to keep the pod to its share."""
+    feed, gpunodes = world.parts.feed, world.parts.nodes.gpunodes
+
+    def serves_of(node: NodeName) -> Sequence[str]:
+        stored = gpunodes.kept.get(node)
+        return () if stored is None else texts(mapping(stored, "status"), "serves")
+
+    def containers_of(uid: PodUID) -> Sequence[str]:
+        stored = feed.pod(uid)
+        return () if stored is None else parse_gpu_containers(stored)
+
+    binder = KubeBinder(world.client, world.elections.fence)
+    return LimitingBinder(binder, serves_of=serves_of, containers_of=containers_of)
 
 
 @contextlib.asynccontextmanager

@@ -64,7 +64,7 @@ COMMANDS = {
     "whatif": Entry(
         "scheduler.cli.whatif:whatif", "Say whether a pod could start now, and what it lacks."
     ),
-    "agent": Entry("scheduler.cli.agent:agent", "Show this node's GPUs and what uses them."),
+    "agent": Entry("scheduler.cli.agent:agent", "Publish this node's GPUs and what uses them."),
 }
 
 

@@ -12,6 +12,7 @@ from scheduler.core.model.errors import NotLeading, ReleaseRefused
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,14 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Departure:
-    """One release, begun at `since` (seconds). `news`: the pod, where it changed since."""
+    """One release, begun at `since` (seconds). `news`: the pod, where it changed since.
+
+    `waited_for`: what people were told that the pod waits for.
+    """
 
     admit: Admit
     since: float
+    waited_for: Verdict | None = None
     stage: Stage = Stage.READY
     news: Pod | None = None
 
@@ -61,9 +66,9 @@ class Departures:
         self._now, self._landed = now, landed
         self._outbox = Outbox(width, "release")
 
-    def begin(self, admit: Admit) -> None:
+    def begin(self, admit: Admit, *, waited_for: Verdict | None) -> None:
         """Let a pod go; its place is reserved."""
-        leaving = self._all[admit.pod.uid] = Departure(admit, self._now())
+        leaving = self._all[admit.pod.uid] = Departure(admit, self._now(), waited_for)
         self._outbox.put(partial(self._send, leaving))
 
     def begin_again(self) -> None:

@@ -82,8 +82,9 @@ class Execution:
             state.news.set()
             return
         state.next_since[pod.uid] = state.queue.next_since(pod, state.clock.now())
+        waited_for = state.queue.verdicts.get(pod.uid)
         state.queue.drop(pod.uid)
-        self._departures.begin(admit)
+        self._departures.begin(admit, waited_for=waited_for)
 
     def _landed(self, leaving: Departure, outcome: bool | ReleaseRefused) -> None:
         if isinstance(outcome, ReleaseRefused):

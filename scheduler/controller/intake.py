@@ -2,16 +2,28 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
-from scheduler.controller.feed import Feed
+from scheduler.core.model.podreader import PodJSON
 
 SLICE_SECONDS = 0.005
 """So long pods are taken in before others on the event loop have their turn."""
 
 JSON = dict[str, Any]
+
+
+class Listener(Protocol):
+    """Who is told in the end; `feed.Feed` is one."""
+
+    def replacing(self, pods: Iterable[PodJSON]) -> Iterator[None]:
+        """Take these as all the pods that there are, a little at each step."""
+        ...
+
+    def see(self, event: str, pod: PodJSON) -> None:
+        """Take note of a pod."""
+        ...
 
 
 class Intake:
@@ -21,7 +33,7 @@ class Intake:
     something must not go on.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Listener) -> None:
         self._feed = feed
         self._work: deque[Iterator[None]] = deque()
         self._told = asyncio.Event()

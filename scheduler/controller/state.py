@@ -121,8 +121,11 @@ class State:
 
     def line_up_again(self, leaving: Departure) -> None:
         """Put a pod back in line that was about to leave."""
-        del self.departures[leaving.pod.uid]
+        uid = leaving.pod.uid
+        del self.departures[uid]
         self.line_up(self.spared(leaving.pod))
+        if leaving.waited_for is not None:
+            self.queue.verdicts[uid] = leaving.waited_for
 
     def leave(self, uid: PodUID) -> None:
         """A pod waits no longer: its gate is off."""

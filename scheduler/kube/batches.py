@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Batch:
         await self._empty.wait()
 
     def _flush(self) -> None:
-        keys = list(self._noted)[: self._most]
+        keys = list(islice(self._noted, self._most))
         for key in keys:
             del self._noted[key]
         try:

@@ -13,9 +13,7 @@ MOST = 50
 class SlowShelf(Shelf[Kept]):
     """What is seen is kept a little later; `told` says when. Of one object the newest counts."""
 
-    def __init__(
-        self, keep: Callable[[JSON], Kept | None], changed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, keep: Callable[[JSON], Kept | None], changed: Callable[[str], None]) -> None:
         super().__init__(keep, changed)
         self._seen: dict[str, JSON | None] = {}
         self._batch = Batch(self._look, most=MOST)

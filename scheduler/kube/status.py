@@ -5,8 +5,9 @@ Server-side apply as `equipoise`, so the agent's fields of a GPUNode stay the ag
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from scheduler.clock import Clock
 from scheduler.core.ledger.ledger import Ledger
@@ -93,24 +94,27 @@ class StatusWriter:
         standing = await self._from.standing()
         # Thousands of devices are summed up beside the event loop.
         sums = await asyncio.to_thread(totals, standing.devices)
-        wishes = [*self._tenant_wishes(standing), *await self._node_wishes(sums)]
-        left = False
+        wishes = chain(self._tenant_wishes(standing), await self._node_wishes(sums))
         try:
-            for wish in wishes:
-                if not self._from.active():
-                    return True
-                left |= await self._fulfil(wish)
+            left = await self._fulfil_all(wishes)
         except EquipoiseError as problem:
             # It doesn't answer: the others would wait in vain as well.
-            log.log(
-                logging.DEBUG if self._failing else logging.WARNING,
-                "statuses are written later: %s",
-                problem,
-            )
+            level = logging.DEBUG if self._failing else logging.WARNING
+            log.log(level, "statuses are written later: %s", problem)
             self._failing = True
             return True
         self._failing = False
-        there = {_key(wish.resource, wish.stored) for wish in wishes}
+        return left
+
+    async def _fulfil_all(self, wishes: Iterable[Wish]) -> bool:
+        left, there = False, set()
+        for number, wish in enumerate(wishes, start=1):
+            if not self._from.active():
+                return True
+            there.add(_key(wish.resource, wish.stored))
+            left |= await self._fulfil(wish)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
         self._written = {key: kept for key, kept in self._written.items() if key in there}
         return left
 

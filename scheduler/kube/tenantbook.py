@@ -22,7 +22,9 @@ class TenantBook:
 
     def __init__(self, tell: Callable[[list[Tenant]], None]) -> None:
         self._tell = tell
-        self._shelf: Shelf[JSON] = Shelf(without_bookkeeping, self._note)
+        self._stored: Shelf[JSON] = Shelf(without_bookkeeping, lambda _key: None)
+        # Statuses are written all the time, by ourselves: they change nothing of who shares.
+        self._specs: Shelf[JSON] = Shelf(_spec, self._note)
         self._batch = Batch(self._changed)
         self._good: dict[TenantName, Tenant] = {}
         self._told = False
@@ -36,17 +38,19 @@ class TenantBook:
     @property
     def stored(self) -> Mapping[str, JSON]:
         """The objects by name, without managedFields."""
-        return self._shelf.kept
+        return self._stored.kept
 
     def replace(self, items: Sequence[JSON]) -> None:
         """Take the whole list in."""
-        self._shelf.replace(items)
+        for shelf in (self._stored, self._specs):
+            shelf.replace(items)
         # An empty list is news too: from now on it's known that there are none.
         self._note("")
 
     def see(self, event: str, item: JSON) -> None:
         """Take a change in."""
-        self._shelf.see(event, item)
+        for shelf in (self._stored, self._specs):
+            shelf.see(event, item)
 
     async def told(self) -> None:
         """Wait until all that was seen is told."""
@@ -57,7 +61,7 @@ class TenantBook:
         self._batch.note("")
 
     def _changed(self, _keys: list[str]) -> None:
-        found, problems = sound(self._shelf.kept.values(), self._good)
+        found, problems = sound(self._specs.kept.values(), self._good)
         for name in problems.keys() - self._problems.keys():
             log.warning("%s", problems[name])
         self._problems = problems
@@ -65,3 +69,10 @@ class TenantBook:
             return
         self._good, self._told = found, True
         self._tell(list(found.values()))
+
+
+def _spec(item: JSON) -> JSON:
+    """Of a Tenant, what `convert.tenant` reads."""
+    metadata = item["metadata"]
+    about = {key: metadata.get(key) for key in ("name", "creationTimestamp")}
+    return {"metadata": about, "spec": item.get("spec")}

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.controlplane.api import JSON, Api
+from tests.support.controlplane.api import JSON, Api, Refused
+from tests.support.controlplane.waiting import eventually
 
 NOW: JSON = {"gracePeriodSeconds": 0}
 
@@ -47,6 +48,21 @@ class Room:
 
     def create(self, body: Mapping[str, Any]) -> JSON:
         return self.api.post(self.path, dict(body))
+
+    def create_patiently(self, body: Mapping[str, Any]) -> None:
+        """Create it as a controller does, which tries again while the webhook is away."""
+
+        def created() -> bool:
+            try:
+                self.create(body)
+            except Refused as refusal:
+                if refusal.status not in (409, 500):
+                    raise
+                # Its answer may have been lost on the way.
+                return refusal.status == 409
+            return True
+
+        eventually(created, 30, what="the webhook answers")
 
     def get(self, name: str) -> JSON:
         return self.api.get(f"{self.path}/{name}")

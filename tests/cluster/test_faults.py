@@ -53,7 +53,7 @@ def room(api: Api, namespace: str, installed: Installation, proxy: Proxy) -> Ite
 
 def start(room: Room, count: int = PODS) -> None:
     for number in range(count):
-        room.create(pod(f"p{number}", "0.5", owner=room.owner()))
+        room.create_patiently(pod(f"p{number}", "0.5", owner=room.owner()))
 
 
 def settled(room: Room, auditor: Auditor, count: int = PODS) -> None:
@@ -111,7 +111,7 @@ def test_an_api_server_that_goes_away_and_comes_back(
     start(room, 2)
     settled(room, auditor, 2)
     plane.restart_apiserver(kill=True)
-    room.create(pod("late", "0.5", owner=room.owner()))
+    room.create_patiently(pod("late", "0.5", owner=room.owner()))
     settled(room, auditor, 3)
 
 
@@ -120,7 +120,7 @@ def test_a_kube_scheduler_that_starts_again(
 ) -> None:
     start(room, 2)
     installed.replicas["faults"].kill_scheduler()
-    room.create(pod("late", "0.5", owner=room.owner()))
+    room.create_patiently(pod("late", "0.5", owner=room.owner()))
     settled(room, auditor, 3)
 
 

@@ -1,5 +1,6 @@
 """A controller with everything around it made by hand: who carries out, who watches, the time."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -19,23 +20,42 @@ from scheduler.settings import Settings
 class Hands:
     """An applier: notes what it is told, and answers for a pod as `answers` says, True if nothing.
 
-    `meanwhile` happens while the release of a pod is under way.
+    `meanwhile` happens while the release of a pod is under way; none ends while `shut`. `going`:
+    what an eviction is answered with.
     """
 
     answers: dict[str, bool | Exception] = field(default_factory=dict)
+    going: bool | Exception = True
     meanwhile: Callable[[Pod], None] = lambda _pod: None
     released: list[str] = field(default_factory=list)
     places: dict[str, Placement] = field(default_factory=dict)
     held: list[tuple[str, str]] = field(default_factory=list)
     warned: list[tuple[str, str]] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
+    pinnable: dict[str, bool] = field(default_factory=dict)
     speechless: bool = False
+    under_way: int = 0
+    most_under_way: int = 0
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    shut: bool = False
+
+    def open(self) -> None:
+        """Let the releases end that wait for it."""
+        self.shut = False
+        self._open.set()
 
     async def release(self, admit: Admit) -> bool:
         pod = admit.pod
         self.released.append(pod.name)
         self.places[pod.name] = admit.placement
+        self.pinnable[pod.name] = pod.pinnable
         self.meanwhile(pod)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        if self.shut:
+            self._open.clear()
+            await self._open.wait()
+        self.under_way -= 1
         answer = self.answers.get(pod.name, True)
         if isinstance(answer, Exception):
             raise answer
@@ -51,7 +71,9 @@ class Hands:
 
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         self.evicted.append(pod.name)
-        return True
+        if isinstance(self.going, Exception):
+            raise self.going
+        return self.going
 
 
 @dataclass
@@ -84,6 +106,8 @@ def controller(
     hands: Hands | None = None,
     eyes: Eyes | None = None,
     settings: Settings | None = None,
+    worker_above: int | None = None,
+    active: bool = True,
 ) -> Controller:
     made = Controller(
         ledger,
@@ -91,6 +115,8 @@ def controller(
         settings=settings or Settings(),
         applier=hands or Hands(),
         watcher=eyes or Eyes(),
+        worker_above=worker_above,
+        active=active,
     )
     made.set_tenants(tenants)
     return made

@@ -63,3 +63,42 @@ def test_tenants_that_are_gone_are_forgotten_but_what_they_got_stays_told() -> N
     book.advance(5.0, TenantTree([tenant("a")]), {})
     assert set(book.values) == {A}
     assert book.service[B].got == 5.0
+
+
+def test_restored_lags_go_on_from_then() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(EVEN)
+    book.advance(0.0, PAIR, {A: Held(milli=2000, pods=1)})
+    book.restore(10.0, {A: 5.0, B: -5.0})
+    book.advance(11.0, PAIR, {})
+    assert book.values == {A: pytest.approx(4.0), B: pytest.approx(-4.0)}
+    assert book.service == {A: Service(2.0, 2.0), B: Service(2.0, 0.0)}
+
+
+def test_paused_they_stand_still_until_shares_are_known_again() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(EVEN)
+    held = {A: Held(milli=2000, pods=1)}
+    book.advance(0.0, PAIR, held)
+    book.advance(10.0, PAIR, held)
+    book.pause()
+    owed = dict(book.values)
+    book.advance(99.0, PAIR, held)
+    assert book.values == owed
+    book.adopt(EVEN)
+    book.advance(100.0, PAIR, held)
+    assert book.values == {A: pytest.approx(-11.0), B: pytest.approx(11.0)}
+
+
+def test_paused_they_fade_all_the_same_where_they_fade_at_all() -> None:
+    book = LagBook(Fairness(half_life_seconds=10.0), now=0.0)
+    book.restore(0.0, {A: 8.0})
+    book.advance(20.0, PAIR, {})
+    assert book.values == {A: pytest.approx(2.0), B: 0.0}
+
+
+def test_who_wants_something_but_was_not_asked_keeps_its_credit() -> None:
+    book = LagBook(Fairness(), now=0.0)
+    book.restore(0.0, {A: 8.0, B: 8.0})
+    book.adopt(Plan(demand={A: Fraction(0), B: Fraction(0)}), delayed=[A])
+    assert book.values == {A: 8.0, B: 0.0}

@@ -11,6 +11,7 @@ from scheduler.core.model.nodes import Node
 from scheduler.kube.batches import Batch
 from scheduler.kube.namespacebook import NamespaceBook
 from scheduler.kube.nodebook import NodeBook
+from scheduler.kube.slowshelf import SlowShelf
 from scheduler.kube.times import stamp
 from scheduler.kube.volumebook import VolumeBook
 from tests.kube.stored import JSON, NOW, FastClock, gated_json, gpunode_json, node_json, stored, use
@@ -69,6 +70,24 @@ async def test_one_bad_key_does_not_keep_the_others_from_being_told(
     await batch.told()
     assert told == ["good"]
     assert "could not be taken in" in caplog.text
+
+
+async def test_of_what_is_seen_before_it_is_looked_at_the_newest_counts() -> None:
+    told: list[str] = []
+    shelf: SlowShelf[int] = SlowShelf(lambda item: item["spec"]["size"], told.append)
+    for event, name, size in [
+        *(("ADDED", "a", 1), ("MODIFIED", "a", 2), ("ADDED", "b", 1), ("DELETED", "b", 1)),
+        *(("ADDED", "c", 1), ("MODIFIED", "d", 1)),
+    ]:
+        shelf.see(event, stored(name, spec={"size": size}))
+    # A list has the last word on what isn't in it, be it kept already or only seen.
+    shelf.replace([stored("a", spec={"size": 2}), stored("e", spec={"size": 5})])
+    assert not shelf.kept
+    await shelf.told()
+    assert (shelf.kept, sorted(told)) == ({"a": 2, "e": 5}, ["a", "e"])
+    shelf.replace([stored("a", spec={"size": 2})])
+    await shelf.told()
+    assert (shelf.kept, told[-1]) == ({"a": 2}, "e")
 
 
 def test_a_namespace_belongs_to_the_tenant_of_its_label() -> None:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.standing import Standing
+from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
 from scheduler.telemetry.catalogue import CATALOGUE, Kind, Spec
 from scheduler.telemetry.metrics import Metrics
 from scheduler.telemetry.reference import page
@@ -204,6 +205,6 @@ def test_the_reference_page_is_what_the_code_says() -> None:
 
 
 def test_the_reference_page_names_every_metric_and_asks_only_for_those_that_exist() -> None:
-    names = {spec.name for spec in CATALOGUE}
+    names = {spec.name for spec in (*CATALOGUE, *AGENT_CATALOGUE)}
     asked = set(re.findall(r"equipoise_[a-z_]+", page()))
     assert {name.removesuffix("_bucket") for name in asked} == names

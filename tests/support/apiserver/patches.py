@@ -109,23 +109,6 @@ def _change(at: Any, last: Any, operation: JSON) -> None:
             raise ValueError(other)
 
 
-def without(new: Any, before: Any, after: Any) -> Any:
-    """Take out of `new` what a manager applied `before` and doesn't apply any more."""
-    if not (isinstance(new, dict) and isinstance(before, dict)):
-        return new
-    kept = dict(new)
-    for key, value in before.items():
-        there = after.get(key) if isinstance(after, dict) else None
-        if there is None:
-            kept.pop(key, None)
-        elif isinstance(value, list) and key in KEYS:
-            names = {each[KEYS[key]] for each in value} - {each[KEYS[key]] for each in there}
-            kept[key] = [each for each in kept.get(key, []) if each[KEYS[key]] not in names]
-        else:
-            kept[key] = without(kept.get(key), value, there)
-    return kept
-
-
 def collisions(applied: Any, theirs: Any, path: str = "") -> list[str]:
     """Paths of fields that somebody else applied otherwise."""
     if isinstance(applied, dict) and isinstance(theirs, dict):

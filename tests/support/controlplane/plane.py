@@ -74,12 +74,13 @@ class ControlPlane:
             raise
 
     def stop(self) -> None:
-        """Stop everything in an order in which each ends by itself. The folder stays."""
+        """Stop everything in an order in which each ends by itself. Logs stay, the data goes."""
         for each in self._schedulers:
             each.process.stop()
         for name in ("kwok", "kube-controller-manager", "kube-apiserver", "etcd"):
             if (process := self.processes.pop(name, None)) is not None:
                 process.stop(grace=10.0)
+        shutil.rmtree(self.folder / "etcd", ignore_errors=True)
         self.api.close()
 
     def remove(self) -> None:

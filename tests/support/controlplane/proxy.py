@@ -180,12 +180,15 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self.up.getresponse()
         except (OSError, http.client.HTTPException):
             self.close_connection = True
+            self.up.close()
             self.up = None
             return
-        if fault.after:
-            fault.after()
-        if not fault.lost:
-            self._pass_back(answer)
+        # An answer that isn't read to its end keeps the connection open.
+        with answer:
+            if fault.after:
+                fault.after()
+            if not fault.lost:
+                self._pass_back(answer)
 
     def _pass_back(self, answer: http.client.HTTPResponse) -> None:
         self.send_response(answer.status)
