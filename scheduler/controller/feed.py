@@ -12,7 +12,7 @@ from scheduler.controller.planner import Planner
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names
 from scheduler.core.model.errors import InvalidInput
-from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.podreader import PodJSON, TenantOf, VolumesOf, gates_of, read_pod
 from scheduler.core.model.pods import Pod
@@ -33,13 +33,12 @@ UsesNvidia = Callable[[NodeName, PodUID, bool], None]
 class _Known:
     """What was made of a pod. `version` is that of its JSON, `generation` that of its spec.
 
-    `stored`: the JSON of a pod without a node. `settled`: it is bound, and what it holds is booked.
-    `strange_on`: where it holds a card past us.
+    `settled`: it is bound, and what it holds is booked. `strange_on`: where it holds a card past
+    us.
     """
 
     version: object = None
     generation: object = None
-    stored: PodJSON | None = None
     settled: bool = False
     strange_on: NodeName | None = None
 
@@ -65,6 +64,8 @@ class Feed:
         self._uses_nvidia = uses_nvidia
         self._closures = Closures(ledger)
         self._known: dict[PodUID, _Known] = {}
+        self._stored: dict[PodUID, PodJSON] = {}
+        self._tenants: dict[str, TenantName] = {}
         self._unseen: list[PodUID] = []
         self._unseen_until = 0.0
         controller.prepare_rounds(self.reserve_again)
@@ -110,20 +111,16 @@ class Feed:
 
     def pod(self, uid: PodUID) -> PodJSON | None:
         """Return a pod of ours that is not bound, as it was seen last; None for others."""
-        known = self._known.get(uid)
-        return None if known is None else known.stored
+        return self._stored.get(uid)
 
     def retell(self, namespace: str) -> None:
         """Read the pods of a namespace again: its tenant, or what its volumes ask, has changed."""
-        for uid, known in list(self._known.items()):
-            stored = known.stored
-            if stored is not None and mapping(stored, "metadata").get("namespace") == namespace:
-                self._unbound(uid, known, stored)
-        tenant = self._tenant_of(namespace)
-        for holding in list(self._ledger.holdings.values()):
-            pod = holding.pod
-            if holding.bound and pod.namespace == namespace and pod.tenant != tenant:
-                self._controller.bound(replace(pod, tenant=tenant), holding.placement)
+        before = self._tenants.get(namespace)
+        for uid, stored in list(self._stored.items()):
+            if mapping(stored, "metadata").get("namespace") == namespace:
+                self._unbound(uid, stored)
+        if before is not None and before != self._tenant(namespace):
+            self._move(namespace)
 
     async def reserve_again(self) -> None:
         """Find a place for pods that were released and have none: they go before all that wait."""
@@ -152,13 +149,15 @@ class Feed:
             known = self._known[uid] = _Known()
         known.version = version
         if not node:
-            self._wished(uid, known, podjson.slim(pod))
+            self._wished(uid, podjson.slim(pod))
         elif not known.settled or known.generation != metadata.get("generation"):
-            known.stored, known.generation = None, metadata.get("generation")
+            self._stored.pop(uid, None)
+            known.generation = metadata.get("generation")
             known.settled = self._bound(known, pod, NodeName(str(node)))
 
     def _gone(self, uid: PodUID) -> None:
         known = self._known.pop(uid, None)
+        self._stored.pop(uid, None)
         if known is not None:
             self._closures.open(uid)
             if known.strange_on is not None and self._uses_nvidia is not None:
@@ -166,20 +165,19 @@ class Feed:
         if known is not None or uid in self._ledger.holdings:
             self._controller.gone(uid)
 
-    def _wished(self, uid: PodUID, known: _Known, pod: PodJSON) -> None:
-        before, known.stored = known.stored, pod
+    def _wished(self, uid: PodUID, pod: PodJSON) -> None:
+        before, self._stored[uid] = self._stored.get(uid), pod
         gated = names.GATE in gates_of(pod)
         if not gated or before is None or not podjson.same_wish(before, pod):
-            self._unbound(uid, known, pod)
+            self._unbound(uid, pod)
 
-    def _unbound(self, uid: PodUID, known: _Known, pod: PodJSON) -> None:
-        if names.GATE in gates_of(pod):
-            self._controller.add(_checked(self._read(pod), pod), podjson.owner_of(pod))
-            return
+    def _unbound(self, uid: PodUID, pod: PodJSON) -> None:
         read = self._read(pod)
+        if names.GATE in gates_of(pod):
+            self._controller.add(_checked(read, pod), podjson.owner_of(pod))
+            return
         if not read.request.devices:
             # kube-scheduler needs no help with it.
-            known.stored = None
             self._controller.ungated(uid)
             return
         nodes, pinned = podjson.released_to(pod)
@@ -210,7 +208,8 @@ class Feed:
         before = self._ledger.holdings.get(pod.uid)
         if before is not None and before.bound:
             # The answer to its bind came before this, or its containers were resized since.
-            self._controller.bound(replace(before.pod, request=pod.request), before.placement)
+            now = replace(before.pod, tenant=pod.tenant, request=pod.request)
+            self._controller.bound(now, before.placement)
             return True
         try:
             placement = assignment.decode(mapping(mapping(stored, "metadata"), "annotations"))
@@ -239,8 +238,19 @@ class Feed:
                     self._controller.gone(uid)
             self._unseen = []
 
+    def _move(self, namespace: str) -> None:
+        """Have the tenant that the namespace belongs to now hold what its pods hold."""
+        tenant = self._tenant(namespace)
+        for holding in list(self._ledger.holdings.values()):
+            if holding.bound and holding.pod.namespace == namespace:
+                self._controller.bound(replace(holding.pod, tenant=tenant), holding.placement)
+
+    def _tenant(self, namespace: str) -> TenantName:
+        tenant = self._tenants[namespace] = self._tenant_of(namespace)
+        return tenant
+
     def _read(self, stored: PodJSON) -> Pod:
-        return read_pod(stored, self._tenant_of, self._volumes_of)
+        return read_pod(stored, self._tenant, self._volumes_of)
 
 
 def _is_ours(pod: PodJSON) -> bool:

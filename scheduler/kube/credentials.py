@@ -90,7 +90,7 @@ class Kubeconfig:
     """One kubeconfig or several, merged as kubectl does; certificates, tokens, plugins."""
 
     def __init__(self, paths: str, context: str | None = None) -> None:
-        self._paths, self._context = paths, context
+        self.paths, self._context = paths, context
         self._digest = b""
         self._loader: _Loader | None = None
 
@@ -105,7 +105,7 @@ class Kubeconfig:
         except Exception as problem:
             # kubernetes.aio stumbles in many ways over a file that isn't as it should be.
             raise InvalidInput(
-                f"kubeconfig {self._paths}: {_text(problem)}; correct it, or name another"
+                f"kubeconfig {self.paths}: {_text(problem)}; correct it, or name another"
             ) from None
         return configuration
 
@@ -117,9 +117,9 @@ class Kubeconfig:
 
     def _current(self, *, fresh: bool) -> "_Loader":
         """Return the loader that was kept: it knows when the token of a plugin expires."""
-        digest = _digest_of(self._paths)
+        digest = _digest_of(self.paths)
         if self._loader is None or fresh or digest != self._digest:
-            self._loader, self._digest = _loader(self._paths, self._context), digest
+            self._loader, self._digest = _loader(self.paths, self._context), digest
         return self._loader
 
 

@@ -25,11 +25,16 @@ ENDS: dict[str, Callable[[Replica], None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def nodes(plane: ControlPlane) -> None:
+    Installation(plane).apply(webhook=False)
+    plane.nodes(2, gpus=8, prefix="pair-")
+
+
 @pytest.fixture
-def pair(plane: ControlPlane) -> Iterator[Installation]:
+def pair(plane: ControlPlane, nodes: None) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
-    plane.nodes(2, gpus=8, prefix="pair-")
     with contextlib.closing(ours):
         ours.add("one", elect=True).start()
         acting(plane, ours, "one")

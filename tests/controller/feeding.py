@@ -46,10 +46,13 @@ class World:
             self.controller,
             self.ledger,
             planner,
-            tenant_of=lambda namespace: TenantName(self.tenants.get(namespace, namespace)),
+            tenant_of=lambda namespace: TenantName(self.tenant(namespace)),
             volumes_of=lambda _pod: self.volumes,
             uses_nvidia=lambda *told: self.told.append(told),
         )
+
+    def tenant(self, namespace: str) -> str:
+        return self.tenants.get(namespace, namespace)
 
     def see(self, *pods: dict[str, Any], event: str = "MODIFIED") -> None:
         for pod in pods:

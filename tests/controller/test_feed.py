@@ -5,17 +5,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.controller.feed import Feed
-from scheduler.controller.planner import Planner
 from scheduler.core.cycle.standing import oversold_milli
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model import assignment, names
-from scheduler.core.model.ids import NodeName, PodUID, TenantName
-from scheduler.core.model.placements import Placement
+from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.verdicts import Reason
-from tests.controller.hands import Eyes, Hands, controller
-from tests.support.builders import node, place, tenant
-from tests.support.extenders import ManualClock, pod_json
+from tests.controller.feeding import HALF, World, bound, gated, pinned, unreadable
+from tests.support.builders import node, place
+from tests.support.extenders import pod_json
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

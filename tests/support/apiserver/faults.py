@@ -13,7 +13,7 @@ class Fault:
     """
 
     status: int | None = None
-    retry_after: int = 0
+    retry_after: float = 0
     processed: bool = False
     verb: str = ""
     path: str = ""

@@ -9,7 +9,7 @@ class Refused(Exception):
     """An answer that is no success."""
 
     def __init__(
-        self, status: int, reason: str, message: str, *, retry_after: int = 0, causes: Any = None
+        self, status: int, reason: str, message: str, *, retry_after: float = 0, causes: Any = None
     ) -> None:
         self.status, self.retry_after = status, retry_after
         self.body: JSON = {

@@ -123,6 +123,10 @@ class FakeApi:
         """How many watches are open."""
         return len(self._watches)
 
+    def peers(self) -> set[int]:
+        """Ports of the clients whose connections requests came over."""
+        return {seen.peer for seen in self.requests}
+
     def end_watches(self, how: End = "ended") -> None:
         """End all watches: "ended" as at their time-out, "cut" in the middle of a line."""
         for watch in self._watches:

@@ -15,7 +15,7 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request that arrived. `body` is what its JSON says; `authorization` the header."""
+    """A request that arrived. `body` is what its JSON says; `peer` is its connection's port."""
 
     verb: str
     path: str
@@ -23,6 +23,7 @@ class Seen:
     body: Any
     kind: str
     authorization: str
+    peer: int
 
     @property
     def watches(self) -> bool:
@@ -51,6 +52,7 @@ async def read(request: web.Request) -> Seen:
         orjson.loads(content) if content else None,
         request.content_type,
         request.headers.get("Authorization", ""),
+        request.transport.get_extra_info("peername")[1] if request.transport else 0,
     )
 
 
