@@ -5,29 +5,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.policies.people import NODE, TEAM, People, police, settle
+from tests.cluster.policies.people import NODE, TEAM, People, disown, police, settle
 from tests.cluster.policies.specimens import GATE, WRITTEN, asking, binding
 from tests.support.controlplane.api import JSON, STRATEGIC
 from tests.support.controlplane.plane import ControlPlane
-from tests.support.controlplane.sweeping import sweep
 
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def swept() -> None:
-    """Nothing is taken away between these files: all of them start from the same."""
-
-
-@pytest.fixture(scope="package")
-def people(plane: ControlPlane) -> Iterator[People]:
-    """Everybody, once the policies are in force."""
+@pytest.fixture(scope="module")
+def people(plane: ControlPlane, swept: None) -> Iterator[People]:
+    """Everybody, once the policies are in force. `swept` takes the rest away after the file."""
     police(plane)
     settle(plane)
     found = People(plane)
     yield found
     found.close()
-    sweep(plane.api)
+    disown(plane.api)
 
 
 @pytest.fixture

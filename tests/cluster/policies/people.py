@@ -89,14 +89,23 @@ def settle(plane: ControlPlane) -> None:
     _role(plane.api, "equipoise", ours, [_account(EQUIPOISE), _account(AGENT)])
     for name in (TEAM, OUTSIDE):
         _ruler(plane.api, name, "tenant")
-    tenant = Api(plane.kubeconfig("tenant"))
-    eventually(lambda: _allowed(tenant, f"/api/v1/namespaces/{OUTSIDE}/pods"), what="roles")
-    tenant.close()
+    account = f"system:serviceaccount:{SYSTEM}:{EQUIPOISE}"
+    for user, where in (("tenant", TEAM), ("tenant", OUTSIDE), ("operator", ""), (account, "")):
+        eventually(lambda user=user, where=where: _may(plane.api, user, where), what=user)  # type: ignore[misc]
+
+
+def disown(api: Api) -> None:
+    """Take the roles for the whole cluster away: the next file's Equipoise has its own only."""
+    for name in ("test-operator", "test-equipoise"):
+        for kind in ("clusterrolebindings", "clusterroles"):
+            api.delete(f"{RBAC}/{kind}/{name}")
 
 
 def namespace(api: Api, name: str, *, labels: dict[str, str] | None = None) -> None:
     """Create a namespace, and wait until pods can be made in it."""
-    api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}})
+    body = {"metadata": {"name": name, "labels": labels or {}}}
+    # The one of the file before may still be going.
+    eventually(lambda: _created(api, "/api/v1/namespaces", body), 60, what=f"namespace {name}")
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     eventually(lambda: api.find(account), what=f"the service account of {name}")
 
@@ -126,7 +135,7 @@ def _role(api: Api, name: str, rules: list[JSON], subjects: list[JSON]) -> None:
         ("clusterroles", {"rules": rules}),
         ("clusterrolebindings", {"roleRef": ref, "subjects": subjects}),
     ):
-        _once(api, f"{RBAC}/{path}", {"metadata": {"name": name}, **body})
+        _created(api, f"{RBAC}/{path}", {"metadata": {"name": name}, **body})
 
 
 def _ruler(api: Api, namespace: str, user: str) -> None:
@@ -137,15 +146,29 @@ def _ruler(api: Api, namespace: str, user: str) -> None:
         ("roles", {"rules": rules}),
         ("rolebindings", {"roleRef": ref, "subjects": [_user(user)]}),
     ):
-        _once(api, f"{RBAC}/namespaces/{namespace}/{path}", {"metadata": {"name": "ruler"}, **body})
+        _created(
+            api, f"{RBAC}/namespaces/{namespace}/{path}", {"metadata": {"name": "ruler"}, **body}
+        )
 
 
-def _once(api: Api, path: str, body: JSON) -> None:
+def _created(api: Api, path: str, body: JSON) -> bool:
+    """Create an object; return whether there was none of that name."""
     try:
         api.post(path, body)
     except Refused as error:
         if error.status != 409:
             raise
+        return False
+    return True
+
+
+def _may(api: Api, user: str, where: str) -> bool:
+    """Whether the authorizer has taken in that the user may bind pods."""
+    asked = {"verb": "create", "resource": "pods", "subresource": "binding", "namespace": where}
+    body = {"spec": {"user": user, "resourceAttributes": asked}}
+    answer = api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+    allowed: bool = answer["status"]["allowed"]
+    return allowed
 
 
 def _allowed(api: Api, path: str) -> bool:

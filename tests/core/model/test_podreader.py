@@ -50,6 +50,8 @@ def test_everything_is_read() -> None:
         priority=-3,
         preemptible=False,
         foreign_gates=("example.com/a",),
+        # Nothing would make it again.
+        pinnable=False,
     )
     assert read_.uid == "u1"
 
