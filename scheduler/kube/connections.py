@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scheduler.core.model.errors import InvalidInput
 from scheduler.kube.credentials import Source, authorization, fingerprint, forget_files
+from scheduler.kube.errors import Unreachable
 from scheduler.kube.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Connections:
         self._source, self._access, self._every = source, access, renew_seconds
         self._due = asyncio.get_running_loop().time() + renew_seconds
         self._renewal: asyncio.Task[None] | None = None
-        self._failing = False
+        self._failing = self._closed = False
         self._retired: list[Pool] = []
 
     @classmethod
@@ -41,7 +42,12 @@ class Connections:
         return self._access.pool.server
 
     def current(self) -> Access:
-        """Return what to make a request with. Never waits: a renewal that is due runs beside it."""
+        """Return what to make a request with. Never waits: a renewal that is due runs beside it.
+
+        Raises Unreachable once closed.
+        """
+        if self._closed:
+            raise Unreachable(f"the client of {self.server} is closed; make a new one")
         if asyncio.get_running_loop().time() >= self._due:
             self._start(fresh=False)
         return self._access
@@ -56,6 +62,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close all connections, also those of credentials that are no more in use."""
+        self._closed = True
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])

@@ -1,29 +1,26 @@
 """Where credentials come from, and how the client follows them when they change."""
 
 import asyncio
-import base64
 import gc
 import os
-import ssl
 import sys
-import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.aio.client.configuration import Configuration
 
 from scheduler.core.model.errors import InvalidInput
 from scheduler.kube.client import Client
 from scheduler.kube.credentials import Kubeconfig, ServiceAccount, authorization, find
-from scheduler.kube.errors import Unauthorized, Unreachable
+from scheduler.kube.errors import Unauthorized
 from scheduler.kube.resources import CONFIG_MAPS
+from tests.kube.accounts import IN_A_POD, account, renewed
 from tests.support.apiserver.kubeconfigs import by_token, write
 from tests.support.apiserver.server import FakeApi
-from tests.support.controlplane.certificates import Authority, Pair
+from tests.support.controlplane.certificates import Authority
 
 LIST = CONFIG_MAPS.list_path()
-IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 # Which of them is used.
@@ -38,14 +35,14 @@ def test_the_kubeconfig_given_comes_first(tmp_path: Path) -> None:
     assert source.paths == "/mine"
 
 
-def test_the_environments_kubeconfig_comes_before_the_pods_account(tmp_path: Path) -> None:
+def test_the_environments_kubeconfig_comes_before_the_podsaccount(tmp_path: Path) -> None:
     source = find(None, None, environ={"KUBECONFIG": "/other", **IN_A_POD}, home=tmp_path)
 
     assert isinstance(source, Kubeconfig)
     assert source.paths == "/other"
 
 
-def test_a_pod_uses_its_account(tmp_path: Path) -> None:
+def test_a_pod_uses_itsaccount(tmp_path: Path) -> None:
     by_token(_usual(tmp_path), "http://127.0.0.1", "t")
 
     assert isinstance(find(None, None, environ=IN_A_POD, home=tmp_path), ServiceAccount)
@@ -148,7 +145,7 @@ async def test_what_can_not_be_used_is_said_before_anything_is_sent(
 
 
 async def test_a_pods_account_names_server_token_and_namespace(tmp_path: Path) -> None:
-    folder = _account(tmp_path, "sesame", Authority(tmp_path / "pki"))
+    folder = account(tmp_path, "sesame", Authority(tmp_path / "pki"))
 
     source = ServiceAccount(folder, IN_A_POD)
     configuration = await source.load(fresh=False)
@@ -197,12 +194,29 @@ async def test_a_plugin_runs_again_only_when_its_token_is_refused(
     async with await Client.open(Kubeconfig(str(path)), renew_seconds=0.0) as client:
         for _ in range(3):
             await client.get(LIST)
-            await _renewed()
+            await renewed()
         assert (tmp_path / "runs").read_text() == "x"
 
         server.tokens = {"second"}
         (tmp_path / "token").write_text("second")
         await asyncio.gather(*(client.get(LIST) for _ in range(5)))
+
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
+async def test_a_refusal_that_comes_late_is_no_reason_to_run_the_plugin_again(
+    server: FakeApi, tmp_path: Path, plugin: dict[str, Any]
+) -> None:
+    path = write(tmp_path / "config", cluster={"server": server.url}, user=plugin)
+    async with await Client.connect(kubeconfig=str(path)) as client:
+        server.tokens = {"second"}
+        (tmp_path / "token").write_text("second")
+        gate = server.hold(verb="GET")
+        late = asyncio.create_task(client.get(LIST))
+        await gate.reached.wait()
+        await client.get(LIST)
+        gate.open()
+        await late
 
     assert (tmp_path / "runs").read_text() == "xx"
 
@@ -250,7 +264,7 @@ async def test_a_token_is_read_anew_after_a_while_without_being_refused(
     async with await Client.open(Kubeconfig(str(path)), renew_seconds=0.0) as client:
         by_token(path, server.url, "new")
         await client.get(LIST)
-        await _renewed()
+        await renewed()
         await client.get(LIST)
 
     sent = [seen.authorization for seen in server.requests]
@@ -265,105 +279,54 @@ async def test_credentials_that_can_not_be_read_any_more_stay_in_use_and_are_tol
         path.unlink()
         for _ in range(3):
             await client.get(LIST)
-            await _renewed()
+            await renewed()
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "the credentials read before stay in use" in caplog.text
 
 
-# Certificates.
+class Slow:
+    """Credentials that are there once, and then don't come."""
+
+    namespace = "lab"
+
+    def __init__(self, url: str) -> None:
+        self._url, self._loads = url, 0
+        self.asked = asyncio.Event()
+
+    async def load(self, *, fresh: bool) -> Configuration:
+        self._loads += 1
+        if self._loads > 1:
+            self.asked.set()
+            await asyncio.Event().wait()
+        return Configuration(host=self._url)
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "pki")
-
-
-@pytest.fixture
-async def secure(authority: Authority) -> AsyncIterator[FakeApi]:
-    """A server that wants a client certificate."""
-    async with FakeApi(_tls(authority)) as made:
-        yield made
-
-
-async def test_a_client_certificate_says_who_we_are(
-    secure: FakeApi, authority: Authority, tmp_path: Path
-) -> None:
-    path = _inline(tmp_path / "config", secure, authority, authority.client("ann"))
-
-    async with await Client.connect(kubeconfig=str(path)) as client:
-        assert (await client.get(LIST))["items"] == []
-
-    assert secure.requests[0].authorization == ""
-
-
-async def test_no_file_is_left_of_certificates_within_a_kubeconfig(
-    secure: FakeApi, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    path = _inline(tmp_path / "config", secure, authority, authority.client("ann"))
-
-    async with await Client.connect(kubeconfig=str(path)):
-        assert list(folder.iterdir()) == []
-        # What is remembered of them doesn't get into the way of the next client.
-        async with await Client.connect(kubeconfig=str(path)) as other:
-            await other.get(LIST)
-
-    assert list(folder.iterdir()) == []
-
-
-async def test_a_new_client_certificate_gets_new_connections_and_old_requests_finish(
-    secure: FakeApi, authority: Authority, tmp_path: Path
-) -> None:
-    pair = authority.client("ann")
-    path = write(tmp_path / "config", cluster=_cluster(secure, authority), user=_files(pair))
-    async with await Client.open(Kubeconfig(str(path)), renew_seconds=0.0) as client:
-        gate = secure.hold(verb="GET")
-        held = asyncio.create_task(client.get(LIST))
-        await gate.reached.wait()
-        before = secure.peers()
-
-        authority.client("ann")
+async def test_requests_do_not_wait_for_a_renewal_and_close_ends_it(server: FakeApi) -> None:
+    source = Slow(server.url)
+    async with await Client.open(source, renew_seconds=0.0) as client:
         await client.get(LIST)
-        await _renewed()
+        await source.asked.wait()
         await client.get(LIST)
-        gate.open()
+        assert "credentials" in _tasks()
 
-        assert (await held)["items"] == []
-        assert secure.peers() - before
+    assert "credentials" not in _tasks()
 
 
-async def test_a_server_with_the_certificate_of_another_authority_is_not_believed(
-    secure: FakeApi, authority: Authority, tmp_path: Path
+async def test_what_is_in_the_environment_and_netrc_does_not_meet_requests(
+    server: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Authority(tmp_path / "other")
-    path = _inline(tmp_path / "config", secure, other, authority.client("ann"))
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
-    async with await Client.connect(kubeconfig=str(path), timeout_seconds=0.3) as client:
-        with pytest.raises(Unreachable, match="certificate verify failed"):
-            await client.get(LIST)
+    async with await Client.connect(
+        kubeconfig=str(by_token(tmp_path / "config", server.url, "sesame"))
+    ) as client:
+        await client.get(LIST)
 
-
-async def test_a_new_authority_is_believed_once_the_account_names_it(
-    tmp_path: Path, authority: Authority
-) -> None:
-    old, new = authority, Authority(tmp_path / "new")
-    async with FakeApi(_tls(old, ask=False)) as server:
-        folder = _account(tmp_path, "sesame", old)
-        environ = {
-            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
-            "KUBERNETES_SERVICE_PORT": str(server.port),
-        }
-        source = ServiceAccount(folder, environ)
-        async with await Client.open(source, renew_seconds=0.0) as client:
-            await client.get(LIST)
-            await server.stop()
-            server.tls = _tls(new, ask=False)
-            await server.start()
-            _account(tmp_path, "sesame", new)
-            assert (await client.get(LIST))["items"] == []
+    assert server.requests[0].authorization == "Bearer sesame"
 
 
 async def test_a_closed_client_leaves_no_connection_open(server: FakeApi, tmp_path: Path) -> None:
@@ -381,52 +344,5 @@ def _usual(home: Path) -> Path:
     return home / ".kube" / "config"
 
 
-def _account(tmp_path: Path, token: str, authority: Authority) -> Path:
-    folder = tmp_path / "account"
-    folder.mkdir(exist_ok=True)
-    (folder / "token").write_text(token)
-    (folder / "namespace").write_text("equipoise-system")
-    (folder / "ca.crt").write_bytes(authority.certificate.read_bytes())
-    return folder
-
-
-def _tls(authority: Authority, *, ask: bool = True) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.certificate)
-    pair = authority.server("api", ["127.0.0.1"])
-    context.load_cert_chain(pair.certificate, pair.key)
-    context.verify_mode = ssl.CERT_REQUIRED if ask else ssl.CERT_NONE
-    return context
-
-
-def _cluster(server: FakeApi, authority: Authority) -> dict[str, Any]:
-    return {"server": server.url, "certificate-authority": str(authority.certificate)}
-
-
-def _files(pair: Pair) -> dict[str, Any]:
-    return {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
-
-
-def _inline(path: Path, server: FakeApi, authority: Authority, pair: Pair) -> Path:
-    """Write a kubeconfig with everything within it."""
-
-    def data(file: Path) -> str:
-        return base64.b64encode(file.read_bytes()).decode()
-
-    return write(
-        path,
-        cluster={
-            "server": server.url,
-            "certificate-authority-data": data(authority.certificate),
-        },
-        user={
-            "client-certificate-data": data(pair.certificate),
-            "client-key-data": data(pair.key),
-        },
-    )
-
-
-async def _renewed() -> None:
-    """Wait until the renewal that runs beside requests is over."""
-    for task in asyncio.all_tasks():
-        if task.get_name() == "credentials":
-            await task
+def _tasks() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks()]

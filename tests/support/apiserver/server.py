@@ -123,6 +123,12 @@ class FakeApi:
         """How many watches are open."""
         return len(self._watches)
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        server = self._runner.server if self._runner else None
+        return len(server.connections) if server else 0
+
     def peers(self) -> set[int]:
         """Ports of the clients whose connections requests came over."""
         return {seen.peer for seen in self.requests}
