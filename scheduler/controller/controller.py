@@ -107,7 +107,7 @@ class Controller:
         state, now = self._state, self._clock.now()
         if active == state.active:
             return
-        state.expire()
+        state.sync()
         state.active = active
         if active:
             # Nobody was there to evict who is stuck: they have their time from now on.
@@ -172,13 +172,14 @@ class Controller:
     def on_its_way(self, journey: Journey) -> None:
         """A pod's gate is off, and it has no node yet."""
         state, uid = self._state, journey.pod.uid
+        if state.is_bound(uid):
+            # News from before its bind.
+            return
         if uid not in state.journeys:
             if not state.waits(uid):
                 state.strikes.meet(uid, journey.owner)
             state.leave(uid)
-        # What is bound has arrived: this is news from before.
-        if not state.is_bound(uid):
-            state.journeys.see(journey, self._clock.now())
+        state.journeys.see(journey, self._clock.now())
 
     def ungated(self, uid: PodUID) -> None:
         """A pod's gate is off, and its way is none of ours."""
@@ -191,13 +192,11 @@ class Controller:
         self._note_wait(pod, on_its_way=before is not None and not before.bound)
         waited = state.waits(pod.uid)
         state.forget(pod.uid)
-        confirmed = before is not None and (before.pod, before.placement) == (pod, placement)
-        if before is None or not before.bound or not confirmed:
+        if before is None or not before.bound or (before.pod, before.placement) != (pod, placement):
             state.bind(pod, placement)
         state.casualties.bound(pod.uid)
-        if waited or (placement.slots and not confirmed):
-            # A bind that was planned changes nothing that a round would look at, and pods without
-            # a GPU come and go all the time: what they take is seen at the next round.
+        if waited or placement.slots:
+            # Pods without a GPU come and go all the time: what they take is seen at the next round.
             state.news.set()
 
     def gone(self, uid: PodUID) -> None:

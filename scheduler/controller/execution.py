@@ -12,7 +12,7 @@ from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.settings import Kube
 
-ADMITS_AT_ONCE, HOLDS_AT_ONCE = 100, 200
+ADMITS_AT_ONCE, HOLDS_AT_ONCE = 200, 1000
 """So many are dealt with before others on the event loop have their turn: about 5 ms."""
 
 log = logging.getLogger(__name__)
@@ -39,15 +39,14 @@ class Execution:
         Each place is reserved before anything is awaited for its pod.
         """
         self._departures.begin_again()
-        for at in range(0, len(plan.admits), ADMITS_AT_ONCE):
-            with self._state.change():
-                for admit in plan.admits[at : at + ADMITS_AT_ONCE]:
-                    self._admit(admit)
-            await asyncio.sleep(0)
-        for at in range(0, len(plan.holds), HOLDS_AT_ONCE):
-            for hold in plan.holds[at : at + HOLDS_AT_ONCE]:
-                self._hold(hold)
-            await asyncio.sleep(0)
+        for number, admit in enumerate(plan.admits, start=1):
+            self._admit(admit)
+            if number % ADMITS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for number, hold in enumerate(plan.holds, start=1):
+            self._hold(hold)
+            if number % HOLDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         if self._state.active:
             self._evict_stuck()
             for pod, why in self._state.casualties.news():
@@ -77,7 +76,7 @@ class Execution:
         if not state.active or state.queue.pods.get(pod.uid) != pod:
             return
         try:
-            state.ledger.reserve(pod, admit.placement)
+            state.reserve(pod, admit.placement)
         except LedgerError as problem:
             log.info("pod %s has to wait for another round: %s", pod.key, problem)
             state.news.set()

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
-from scheduler.controller.ports import Applier
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
@@ -104,7 +103,7 @@ def controller(
     tenants: Iterable[Tenant],
     *,
     clock: Clock,
-    hands: Applier | None = None,
+    hands: Hands | None = None,
     eyes: Eyes | None = None,
     settings: Settings | None = None,
     worker_above: int | None = None,
