@@ -65,8 +65,12 @@ class _World:
 
     @property
     def acts(self) -> bool:
-        """Whether this replica may answer kube-scheduler, and write."""
-        return self.elections.active and self.parts.controller.active
+        """Whether this replica may answer kube-scheduler, and write.
+
+        Not while a watch is broken: a bind whose answer was lost may be stored, and its place be
+        given up meanwhile.
+        """
+        return self.elections.active and self.parts.controller.active and self.mirror.ready
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from scheduler.controller.mixer import Mixer
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.controller.queue import Queue
 from scheduler.controller.rounds import Rounds
-from scheduler.controller.standings import LARGE_NODES, Moment
+from scheduler.controller.standings import Moment
 from scheduler.controller.state import State
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
@@ -107,7 +107,7 @@ class Controller:
         state, now = self._state, self._clock.now()
         if active == state.active:
             return
-        state.sync()
+        state.expire()
         state.active = active
         if active:
             # Nobody was there to evict who is stuck: they have their time from now on.
@@ -172,14 +172,13 @@ class Controller:
     def on_its_way(self, journey: Journey) -> None:
         """A pod's gate is off, and it has no node yet."""
         state, uid = self._state, journey.pod.uid
-        if state.is_bound(uid):
-            # News from before its bind.
-            return
         if uid not in state.journeys:
             if not state.waits(uid):
                 state.strikes.meet(uid, journey.owner)
             state.leave(uid)
-        state.journeys.see(journey, self._clock.now())
+        # What is bound has arrived: this is news from before.
+        if not state.is_bound(uid):
+            state.journeys.see(journey, self._clock.now())
 
     def ungated(self, uid: PodUID) -> None:
         """A pod's gate is off, and its way is none of ours."""
@@ -192,11 +191,13 @@ class Controller:
         self._note_wait(pod, on_its_way=before is not None and not before.bound)
         waited = state.waits(pod.uid)
         state.forget(pod.uid)
-        if before is None or not before.bound or (before.pod, before.placement) != (pod, placement):
+        confirmed = before is not None and (before.pod, before.placement) == (pod, placement)
+        if before is None or not before.bound or not confirmed:
             state.bind(pod, placement)
         state.casualties.bound(pod.uid)
-        if waited or placement.slots:
-            # Pods without a GPU come and go all the time: what they take is seen at the next round.
+        if waited or (placement.slots and not confirmed):
+            # A bind that was planned changes nothing that a round would look at, and pods without
+            # a GPU come and go all the time: what they take is seen at the next round.
             state.news.set()
 
     def gone(self, uid: PodUID) -> None:
@@ -260,9 +261,10 @@ class Controller:
 
     async def standing_beside(self) -> Standing:
         """Return the same, worked out in a thread where the cluster is large."""
-        if not self._rounds.in_real_time or len(self._ledger.nodes) < LARGE_NODES:
-            return self.standing()
-        return await Moment.of(self._state).standing_beside(self._ledger)
+        moment = Moment.of(self._state)
+        if self._rounds.in_real_time and moment.large:
+            return await moment.standing_beside(self._ledger)
+        return moment.standing()
 
     def _note_wait(self, pod: Pod, *, on_its_way: bool) -> None:
         since = self._state.next_since.pop(pod.uid, None)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 from scheduler.controller.departures import Departure, Departures, Stage
 from scheduler.controller.messenger import Messenger
@@ -12,8 +14,10 @@ from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.settings import Kube
 
-ADMITS_AT_ONCE, HOLDS_AT_ONCE = 200, 1000
+ADMITS_AT_ONCE, HOLDS_AT_ONCE = 100, 200
 """So many are dealt with before others on the event loop have their turn: about 5 ms."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +43,13 @@ class Execution:
         Each place is reserved before anything is awaited for its pod.
         """
         self._departures.begin_again()
-        for number, admit in enumerate(plan.admits, start=1):
-            self._admit(admit)
-            if number % ADMITS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        for number, hold in enumerate(plan.holds, start=1):
-            self._hold(hold)
-            if number % HOLDS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async for admits in _slices(plan.admits, ADMITS_AT_ONCE):
+            with self._state.change():
+                for admit in admits:
+                    self._admit(admit)
+        async for holds in _slices(plan.holds, HOLDS_AT_ONCE):
+            for hold in holds:
+                self._hold(hold)
         if self._state.active:
             self._evict_stuck()
             for pod, why in self._state.casualties.news():
@@ -76,7 +79,7 @@ class Execution:
         if not state.active or state.queue.pods.get(pod.uid) != pod:
             return
         try:
-            state.reserve(pod, admit.placement)
+            state.ledger.reserve(pod, admit.placement)
         except LedgerError as problem:
             log.info("pod %s has to wait for another round: %s", pod.key, problem)
             state.news.set()
@@ -129,3 +132,11 @@ class Execution:
             # Noted before: the pod that takes its place may be there before the answer is.
             state.strike(journey.owner)
             self._messenger.evict(pod, Verdict(Reason.STUCK, ", ".join(journey.nodes)))
+
+
+async def _slices(items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
+    """Yield slices; others on the event loop have their turn between two of them."""
+    for at in range(0, len(items), size):
+        if at:
+            await asyncio.sleep(0)
+        yield items[at : at + size]

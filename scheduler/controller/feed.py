@@ -100,7 +100,10 @@ class Feed:
         # Booked by the extender for pods that no list or watch has told of: those that are newer
         # than the list will be told of, the others came and went while nothing was.
         self._unseen = [uid for uid in self._ledger.holdings if uid not in self._known]
-        self._unseen_until = self._controller.clock.now() + UNSEEN_SECONDS
+        # One that decides nothing loses nothing if it is told of them later.
+        patience = UNSEEN_SECONDS if self._controller.active else 0.0
+        self._unseen_until = self._controller.clock.now() + patience
+        self._drop_unseen()
 
     def see(self, event: str, pod: PodJSON) -> None:
         """Take note of a pod. `event` is ADDED, MODIFIED or DELETED."""

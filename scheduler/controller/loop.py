@@ -56,8 +56,7 @@ class Loop:
     async def round(self) -> None:
         """Run one round; its plan is being carried out when this returns."""
         state, now = self._state, self._state.clock.now()
-        state.ledger.expire(now)
-        state.sync()
+        state.expire()
         if not state.active:
             return
         await self.before_round()

@@ -24,8 +24,8 @@ from scheduler.core.packing.mix import Mix
 LATE_SECONDS = 5.0
 """A released pod that isn't bound by then is shown as waiting."""
 
-LARGE_NODES = 200
-"""From here on a standing takes longer than the event loop may be held."""
+LARGE_NODES, LONG_LINE = 200, 2000
+"""With so many nodes, or pods in line, a standing takes longer than the event loop may be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,11 @@ class Moment:
             mix=self.mix,
             now=self.now,
         )
+
+    @property
+    def large(self) -> bool:
+        """Whether it takes long to work it out."""
+        return len(self.books.nodes) >= LARGE_NODES or len(self.verdicts) >= LONG_LINE
 
     async def standing_beside(self, ledger: Ledger) -> Standing:
         """Work it out in a thread, from a copy that nothing changes any more."""

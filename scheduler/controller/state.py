@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 
 from scheduler.clock import Clock
@@ -51,25 +51,39 @@ class State:
         """Bring lag up to now, with what is held."""
         self.lags.advance(self.clock.now(), self.tree, self.ledger.held)
 
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Integrate lag up to the change, and take note of it, at one and the same moment."""
+        now = self.clock.now()
+        self.lags.advance(now, self.tree, self.ledger.held)
+        yield
+        self.lags.advance(now, self.tree, self.ledger.held)
+
     def reserve(self, pod: Pod, placement: Placement) -> None:
         """Reserve without a time limit; raise LedgerError, and then nothing has changed."""
-        with self._change():
+        with self.change():
             self.ledger.reserve(pod, placement)
 
     def bind(self, pod: Pod, placement: Placement) -> None:
         """Book that a pod is bound."""
-        before = self.ledger.holdings.get(pod.uid)
-        if not placement.slots and (before is None or not before.placement.slots):
-            # A pod without a GPU, as most in a cluster are, changes nobody's lag.
-            self.ledger.bind(pod, placement)
-            return
-        with self._change():
+        if placement.slots or self._uses_gpus(pod.uid):
+            with self.change():
+                self.ledger.bind(pod, placement)
+        else:
             self.ledger.bind(pod, placement)
 
     def free(self, uid: PodUID) -> None:
         """Free what the pod holds."""
-        with self._change():
+        if self._uses_gpus(uid):
+            with self.change():
+                self.ledger.release(uid)
+        else:
             self.ledger.release(uid)
+
+    def _uses_gpus(self, uid: PodUID) -> bool:
+        """Whether the pod holds GPUs; most pods of a cluster don't, and change nobody's lag."""
+        holding = self.ledger.holdings.get(uid)
+        return holding is not None and bool(holding.placement.slots)
 
     def is_bound(self, uid: PodUID) -> bool:
         """Whether the ledger has the pod as bound."""
@@ -77,13 +91,19 @@ class State:
         return holding is not None and holding.bound
 
     def limit_reservations(self, until: float) -> None:
-        """Let every reservation end by then (seconds)."""
+        """Let every reservation end by then (seconds); one that can't be kept ends at once."""
         unbound = [each for each in self.ledger.holdings.values() if not each.bound]
         for each in unbound:
             if each.expires is None or each.expires > until:
-                # One whose node takes nothing new any more can't be changed; it is nobody's loss.
-                with suppress(LedgerError):
+                try:
                     self.ledger.reserve(each.pod, each.placement, expires=until)
+                except LedgerError:
+                    self.ledger.release(each.pod.uid)
+
+    def expire(self) -> None:
+        """End reservations whose time is over, and bring lag up to now."""
+        with self.change():
+            self.ledger.expire(self.clock.now())
 
     def astray(self) -> list[Journey]:
         """Return pods that were released to nodes and have no place there, or one that may end."""
@@ -94,14 +114,6 @@ class State:
             if journey.nodes
             and ((held := holdings.get(journey.pod.uid)) is None or held.expires is not None)
         ]
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        """Integrate lag up to the change, and take note of it, at one and the same moment."""
-        now = self.clock.now()
-        self.lags.advance(now, self.tree, self.ledger.held)
-        yield
-        self.lags.advance(now, self.tree, self.ledger.held)
 
     # ------------------------------------------------------------------------------ who waits
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
+from scheduler.controller.ports import Applier
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
@@ -103,7 +104,7 @@ def controller(
     tenants: Iterable[Tenant],
     *,
     clock: Clock,
-    hands: Hands | None = None,
+    hands: Applier | None = None,
     eyes: Eyes | None = None,
     settings: Settings | None = None,
     worker_above: int | None = None,

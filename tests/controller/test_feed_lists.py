@@ -101,6 +101,13 @@ async def test_a_pod_that_came_and_went_while_nobody_watched_is_forgotten_in_the
     assert world.held == {}
 
 
+def test_who_decides_nothing_forgets_such_a_pod_at_once() -> None:
+    world = World(active=False)
+    world.ledger.bind(pod("ghost"), HALF)
+    world.feed.replace([])
+    assert world.held == {}
+
+
 def test_after_a_restart_a_nominated_pod_is_reserved_where_it_was_nominated() -> None:
     world = World()
     world.feed.replace([nominated("p", "n2"), pod_json("q")])

@@ -110,6 +110,21 @@ async def test_who_stops_to_act_takes_back_what_was_not_sent(
     assert set(made.queue.pods) == {"p", "q"}
 
 
+async def test_who_stops_to_act_in_the_middle_of_a_long_plan_does_not_go_on_with_it(
+    clock: ManualClock, hands: Hands
+) -> None:
+    ledger = Ledger([node("n1", 500)])
+    made = controller(ledger, PLAIN, clock=clock, hands=hands)
+    hands.meanwhile = lambda _pod: made.set_active(False)
+    for number in range(450):
+        made.add(pod(f"p{number}", 3_000 if number > 440 else 100, created=float(number)))
+    await made.round()
+    assert hands.released == ["p0"]
+    assert set(ledger.holdings) == {"p0"}
+    assert len(made.queue.pods) == 450
+    assert hands.held == []
+
+
 async def test_places_of_pods_on_their_way_last_as_long_as_a_binding_may_take(
     made: Controller, ledger: Ledger, clock: ManualClock
 ) -> None:

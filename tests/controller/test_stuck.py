@@ -217,6 +217,8 @@ async def test_news_from_before_its_bind_does_not_send_a_pod_on_its_way_again() 
     bound(world, pod("p"))
     world.on_its_way("p")
     world.controller.add(pod("p"))
+    world.clock.time += 10.0
+    assert (world.waiting, dict(world.controller.queue.pods)) == ({}, {})
     world.controller.bound(pod("p"), world.hands.places["p"])
     assert await world.after(10 * STUCK) == []
     assert world.waiting == {}
