@@ -15,7 +15,10 @@ from scheduler.core.packing.packer import Packer
 from tests.support import builders
 from tests.support.builders import described, node, place, pod, share, tenant
 
-ARRAYS = ("free", "room", "free_mib", "room_mib", "free_cpu", "free_ram", "hosted", "shut", "load")
+ARRAYS = (
+    *("free", "room", "free_mib", "room_mib", "free_cpu", "free_ram", "free_pods"),
+    *("hosted", "shut", "load"),
+)
 
 
 def ledger() -> Ledger:

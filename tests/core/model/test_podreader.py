@@ -8,12 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.model import assignment, names
+from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints, Term
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.podreader import gates_of, pinned_to, read_pod
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from tests.core.model.pod_json import container
+from tests.support.builders import line, only
+
+OWNER = [{"kind": "Job", "name": "j", "controller": True}]
 
 
 def stored(*, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -33,8 +37,10 @@ def test_everything_is_read() -> None:
     pod = stored(
         annotations={names.GPU_FRACTION: "0.25", names.PREEMPTIBLE: "false"},
         creationTimestamp="1970-01-02T00:00:01Z",
+        ownerReferences=OWNER,
         spec={
             "priority": -3,
+            "nodeSelector": {"zone": "a"},
             "containers": [container(cpu="2", memory="1Gi")],
             "schedulingGates": [{"name": "example.com/a"}, {"name": names.GATE}],
         },
@@ -50,8 +56,8 @@ def test_everything_is_read() -> None:
         priority=-3,
         preemptible=False,
         foreign_gates=("example.com/a",),
-        # Nothing would make it again.
-        pinnable=False,
+        constraints=only(zone="a"),
+        pinnable=True,
     )
     assert read_.uid == "u1"
 
@@ -60,6 +66,44 @@ def test_what_is_left_out_has_plain_defaults() -> None:
     read_ = read(stored())
     assert (read_.created, read_.priority, read_.preemptible) == (0.0, 0, True)
     assert (read_.foreign_gates, read_.problem, read_.request) == ((), "", Request())
+    # Nothing would make it again.
+    assert (read_.constraints, read_.pinnable) == (NO_CONSTRAINTS, False)
+
+
+def claiming(**spec: Any) -> dict[str, Any]:
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    return stored(ownerReferences=OWNER, spec={"volumes": volumes, **spec})
+
+
+def test_bound_volumes_say_where_and_unbound_ones_keep_a_pod_from_being_pinned() -> None:
+    zone = (Term((line("zone", "In", "a"),)),)
+    team = TenantName("team")
+    bound = read_pod(claiming(), lambda _: team, lambda _: (zone,))
+    assert (bound.constraints, bound.pinnable) == (Constraints(terms=(zone,)), True)
+    unbound = read_pod(claiming(), lambda _: team, lambda _: None)
+    assert (unbound.constraints, unbound.pinnable) == (NO_CONSTRAINTS, False)
+    assert not read_pod(claiming(), lambda _: team).pinnable
+
+
+def test_who_has_no_claims_is_not_asked_about_volumes() -> None:
+    def refuse(_: object) -> None:
+        raise AssertionError
+
+    pod = stored(ownerReferences=OWNER, spec={"volumes": [{"name": "v", "emptyDir": {}}]})
+    assert read_pod(pod, lambda _: TenantName("team"), refuse).pinnable
+
+
+def test_a_bound_pod_goes_nowhere_so_where_it_may_go_is_not_kept() -> None:
+    bound = read(stored(spec={"nodeName": "n1", "nodeSelector": {"zone": "a"}}))
+    assert bound.constraints is NO_CONSTRAINTS
+
+
+def test_a_pod_takes_cpu_and_memory_whatever_its_annotations_say() -> None:
+    read_ = read(asking("half", {"containers": [container(cpu="2", memory="1Gi")]}))
+    assert read_.request == Request(cpu_milli=2000, ram_mib=1024)
+    assert "half" in read_.problem
+    assert read(asking("half", {"containers": [container(cpu="few")]})).request == Request()
+    assert read(asking("half", {"containers": [17]})).request == Request()
 
 
 @pytest.mark.parametrize("key", ["uid", "name", "namespace"])

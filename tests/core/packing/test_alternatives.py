@@ -1,9 +1,11 @@
 """Other nodes that a pod is pinned to, should its planned one fail meanwhile."""
 
+import numpy as np
+
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.ids import NodeName
 from scheduler.core.packing.packer import Packer
-from tests.support.builders import node, share, whole
+from tests.support.builders import cpu_only, node, share, whole
 
 
 def test_others_are_nodes_with_room_and_never_the_planned_one() -> None:
@@ -26,3 +28,20 @@ def test_the_best_come_first_and_no_more_than_asked_for() -> None:
 def test_where_nothing_fits_there_are_none() -> None:
     assert Packer(Columns([node("n1", 1)]), "fgd").others(whole(2), NodeName("n1"), 2) == ()
     assert Packer(Columns(), "fgd").others(whole(2), NodeName("n1"), 2) == ()
+
+
+def test_of_some_rows_only_those_are_named() -> None:
+    columns = Columns([node(f"n{number}", number) for number in (4, 1, 3, 2)])
+    packer, rows = Packer(columns, "best-fit"), np.array([0, 1, 2])
+    assert packer.others(share(500), NodeName("n1"), 9, among=rows) == ("n3", "n4")
+    assert packer.others(share(500), NodeName("n1"), 1, among=rows) == ("n3",)
+    assert packer.others(whole(4), NodeName("n2"), 1, among=rows[1:]) == ()
+    assert packer.others(share(500), NodeName("n2"), 1, among=rows[:0]) == ()
+
+
+def test_a_node_that_runs_as_many_pods_as_it_may_is_none() -> None:
+    columns = Columns([node("n1", 1), node("n2", 1, pods=1)])
+    packer = Packer(columns, "best-fit")
+    assert packer.others(share(500), NodeName("n1"), 2) == ("n2",)
+    columns.take(1, (), cpu_only(0))
+    assert packer.others(share(500), NodeName("n1"), 2) == ()
