@@ -45,7 +45,7 @@ class Reservations:
         row = columns.row.get(placement.node)
         if row is None or placement.node not in self._ledger.nodes:
             return False
-        if columns.free_cpu[row] < 0 or columns.free_ram[row] < 0:
+        if min(columns.free_cpu[row], columns.free_ram[row], columns.free_pods[row]) < 0:
             return False
         uuids = columns.uuids[row]
         return all(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scheduler.controller.planner import Planner
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.constraints import Taint
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
@@ -15,7 +16,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
-from tests.support.builders import by_memory, clusters, node, place, pod, pods, tenant, whole
+from tests.support.builders import by_memory, clusters, node, only, place, pod, pods, tenant, whole
 
 PLAIN = [tenant("a"), tenant("b")]
 
@@ -109,6 +110,44 @@ def test_a_closed_node_is_no_place() -> None:
     ledger = Ledger([node("n1")])
     ledger.close_node(NodeName("n1"), "somebody can't be understood")
     assert reason(planner(ledger)(pod("p"), names("n1"))) == Reason.NO_ROOM
+
+
+def test_nodes_that_the_constraints_exclude_come_after_all_others() -> None:
+    cluster = [node("n1", 1), *(node(f"n{at}", 2, labels={"zone": "b"}) for at in range(2, 90))]
+    ledger = Ledger(cluster)
+    asking = pod("p", constraints=only(zone="b"))
+    few, many = names("n1", "n2"), names(*(str(each.name) for each in cluster))
+    plan = planner(ledger)
+    for offered in (few, many):
+        assert isinstance(plan(pod("q"), offered), Placement)
+        found = plan(asking, offered)
+        assert isinstance(found, Placement)
+        assert found.node == "n2"
+    # kube-scheduler, which offers it, may have heard of a label that we haven't.
+    alone = plan(asking, names("n1"))
+    assert isinstance(alone, Placement)
+    assert alone.node == "n1"
+
+
+def test_a_taint_that_comes_between_two_calls_is_seen() -> None:
+    ledger = Ledger([node("n1", 1), *(node(f"n{at}", 2) for at in range(2, 90))])
+    plan, every = planner(ledger), names(*(f"n{at}" for at in range(1, 90)))
+    first = plan(pod("p"), every)
+    assert isinstance(first, Placement)
+    assert first.node == "n1"
+    ledger.put_nodes([node("n1", 1, taints=(Taint("gpu"),))])
+    second = plan(pod("p"), every)
+    assert isinstance(second, Placement)
+    assert second.node != "n1"
+
+
+def test_what_constraints_leave_no_node_for_is_told_once_labels_change() -> None:
+    ledger = Ledger([node("n1", 1)])
+    ledger.bind(pod("p", whole()), place("n1", (0, 1000, 16_000)))
+    plan, asking = planner(ledger), pod("q", constraints=only(zone="b"))
+    assert reason(plan(asking, names("n1"))) == Reason.NEVER_FITS
+    ledger.put_nodes([node("n1", 1, labels={"zone": "b"})])
+    assert reason(plan(asking, names("n1"))) == Reason.NO_ROOM
 
 
 @given(clusters(), st.lists(pods(st.sampled_from("pqrstuvw")), max_size=12), st.data())
