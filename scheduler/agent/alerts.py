@@ -10,10 +10,9 @@ from scheduler.core.model import names
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.pods import PodRef
 from scheduler.kube.api import Api
-from scheduler.kube.client import JSON
 from scheduler.kube.errors import ApiError, Conflict, NotFound, Unreachable
 from scheduler.kube.events import event, events_path, regarding_pod
-from scheduler.kube.resources import PODS
+from scheduler.kube.eviction import eviction
 
 CONTROLLER = names.PREFIX + "agent"
 
@@ -92,15 +91,8 @@ class Alerts:
 
     async def _evict(self, pod: PodRef) -> bool:
         """Return whether it is going; a pod that is another one by now is left alone."""
-        body: JSON = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod.name, "namespace": pod.namespace},
-            "deleteOptions": {"preconditions": {"uid": pod.uid}},
-        }
-        path = PODS.path(pod.name, pod.namespace, "eviction")
         try:
-            await self._api.post(path, body)
+            await self._api.post(*eviction(pod, {"uid": pod.uid}))
         except (NotFound, Conflict):
             return False
         return True

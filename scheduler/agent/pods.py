@@ -9,9 +9,8 @@ from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID
 from scheduler.core.model.placements import Slot
 from scheduler.core.model.pods import PodRef
+from scheduler.core.model.podstate import finished
 from scheduler.core.model.stored import Stored, mapping
-
-FINISHED = ("Succeeded", "Failed")
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Guests:
 
     def _read(self, uid: PodUID, pod: Stored) -> Guest | None:
         metadata = mapping(pod, "metadata")
-        if mapping(pod, "status").get("phase") in FINISHED:
+        if finished(pod):
             return None
         try:
             placement = assignment.decode(mapping(metadata, "annotations"))

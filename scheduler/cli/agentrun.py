@@ -1,10 +1,7 @@
 """What `equipoise agent` is made of while it runs: driver, watch, agent and listener."""
 
-import asyncio
 import logging
 import random
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,20 +10,20 @@ from scheduler.agent.app import create_app
 from scheduler.agent.processes import booted_at
 from scheduler.agent.reading import Look, Patience, Reader, Reading
 from scheduler.agent.service import Agent
+from scheduler.cli.lifetime import Ending, log_to_stderr
 from scheduler.cli.running import running
 from scheduler.clock import SystemClock
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName
+from scheduler.core.model.limitnotes import CDI, DRIVER_LIMITS, MPS
 from scheduler.device.driver import Driver
 from scheduler.kube.client import Client
 from scheduler.kube.reflector import Reflector
 from scheduler.kube.resources import PODS
 from scheduler.settings import Settings
 
-FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
-
-SERVES = ("mps", "driver-limits")
-"""What the schema of a GPUNode knows as ways to keep a pod inside its memory."""
+SERVES = (MPS, DRIVER_LIMITS, CDI)
+"""What a node may serve; the schema of a GPUNode has the same list."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +33,7 @@ def publish(
 ) -> None:
     """Run the agent until SIGTERM or SIGINT; raise InvalidInput if it can't begin."""
     _check(settings)
-    logging.basicConfig(level=logging.INFO, format=FORMAT, stream=sys.stderr)
+    log_to_stderr()
     http.run(_publish(opening, node, kubeconfig=kubeconfig, settings=settings))
 
 
@@ -51,9 +48,7 @@ def _check(settings: Settings) -> None:
 async def _publish(
     opening: Callable[[], Driver], node: NodeName, *, kubeconfig: str | None, settings: Settings
 ) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    ending = Ending()
     client = await Client.connect(
         kubeconfig=kubeconfig, timeout_seconds=settings.kube.timeout_seconds
     )
@@ -64,8 +59,7 @@ async def _publish(
     async with client, http.serving(app, settings.agent.host, settings.agent.port) as address:
         log.info("node %s of %s; metrics: %s/metrics", node, client.server, address.url)
         async with running(pods.run(), *agent.work()):
-            await ended.wait()
-            log.info("told to end")
+            await ending.told()
 
 
 def _agent(

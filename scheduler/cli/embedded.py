@@ -1,6 +1,5 @@
 """Equipoise on the embedded cluster, wired as `serve` will be wired to Kubernetes."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from scheduler import http
+from scheduler.cli.running import running
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
 from scheduler.controller.feed import Feed
@@ -119,7 +119,7 @@ async def embedded(
         _client(app, settings.extender, sockets=sockets) as client,
     ):
         scheduler = KubeScheduler(cluster, nodes=nodes, client=client, clock=clock)
-        async with _running(
+        async with running(
             ours.controller.run(),
             scheduler.run(),
             _report_use(machines, ours.controller, clock, began),
@@ -163,22 +163,6 @@ async def _report_use(
     while True:
         controller.put_nodes(nodes_at(machines, clock.now() - began))
         await clock.sleep(USAGE_SECONDS)
-
-
-@contextlib.asynccontextmanager
-async def _running(*work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
-    """Run beside the block, and end with it; a crash in one of them ends the block."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in work]
-            yield
-            for task in tasks:
-                task.cancel()
-    except BaseExceptionGroup as several:
-        # Mostly it is one, and who started us knows it by its own type.
-        if len(several.exceptions) == 1:
-            raise several.exceptions[0] from None
-        raise
 
 
 class _Applier:

@@ -14,7 +14,8 @@ import click
 from scheduler import http
 from scheduler.cli.assembly import Assembly, assemble
 from scheduler.clock import SystemClock
-from scheduler.core.cycle.profile import Profile
+from scheduler.controller.queue import waiting
+from scheduler.controller.rounds import profile_of
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
 from scheduler.core.ledger.ledger import Ledger
@@ -22,7 +23,7 @@ from scheduler.core.model.ids import TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.podreader import PodJSON
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.standing import Standing, Waiting
+from scheduler.core.model.standing import Standing
 from scheduler.core.model.stored import mapping
 from scheduler.core.model.verdicts import Verdict
 from scheduler.kube.client import Client
@@ -52,24 +53,18 @@ class Look:
             ),
             [*controller.queue.pods.values(), *more],
             self.at,
-            Profile(
-                policy=self.settings.packing.policy,
-                mix=controller.mixer.mix,
-                horizon=self.settings.fairness.horizon_seconds,
-                lookahead=self.settings.fairness.lookahead,
-            ),
+            profile_of(self.settings, controller.mixer.mix),
         )
 
     def standing(self, plan: Plan) -> Standing:
         """Return how everybody stands, by that plan."""
         controller = self.parts.controller
-        waiting = sorted(map(_waiting, plan.holds), key=lambda each: (each.since, each.uid))
         return stand(
             self.parts.ledger,
             controller.tree,
             plan=plan,
             lags=controller.lags,
-            waiting=waiting,
+            waiting=waiting((hold.pod, hold.verdict) for hold in plan.holds),
             mix=controller.mixer.mix,
             now=self.at,
         )
@@ -117,11 +112,6 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _key(pod: PodJSON) -> str:
     metadata = mapping(pod, "metadata")
     return f"{metadata.get('namespace')}/{metadata.get('name')}"
-
-
-def _waiting(hold: Hold) -> Waiting:
-    pod = hold.pod
-    return Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, hold.verdict)
 
 
 class _Still:

@@ -1,23 +1,19 @@
 """`equipoise serve`: all of Equipoise but the agents, in one process beside kube-scheduler."""
 
-import asyncio
 import gc
 import logging
 import os
-import signal
-import sys
 from pathlib import Path
 
 import click
 
 from scheduler import http
+from scheduler.cli.lifetime import Ending, log_to_stderr
 from scheduler.cli.live import live
 from scheduler.cli.settingsfile import read_settings
 from scheduler.kube.client import Client
 from scheduler.settings import Settings
 from scheduler.telemetry.metrics import Metrics
-
-FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +40,13 @@ def serve(
 
     Runs until it is told to end (SIGTERM or Ctrl-C).
     """
-    logging.basicConfig(level=log_level.upper(), format=FORMAT, stream=sys.stderr)
-    # Each request, and each of our servers, would be some lines.
-    for chatty in ("httpx", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log_to_stderr(log_level)
     settings = read_settings(config, os.environ)
     http.run(_serve(settings, kubeconfig, context))
 
 
 async def _serve(settings: Settings, kubeconfig: str | None, context: str | None) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, ended.set)
+    ending = Ending()
     # What was imported stays: the collector needn't look at it in the middle of a call.
     gc.freeze()
     client = await Client.connect(
@@ -65,5 +55,4 @@ async def _serve(settings: Settings, kubeconfig: str | None, context: str | None
     async with client, live(settings, client, Metrics()) as ours:
         log.info("status page and metrics: %s", ours.page.url)
         log.info("extender: %s", ours.extender.url)
-        await ended.wait()
-        log.info("told to end")
+        await ending.told()

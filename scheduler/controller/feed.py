@@ -10,7 +10,7 @@ from scheduler.controller.controller import Controller
 from scheduler.controller.journeys import Journey
 from scheduler.controller.planner import Planner
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model import assignment, names
+from scheduler.core.model import assignment, names, podstate
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
@@ -140,7 +140,7 @@ class Feed:
         version = metadata.get("resourceVersion")
         if known is not None and version is not None and known.version == version:
             return
-        if podjson.runs_no_more(pod):
+        if podstate.runs_no_more(pod):
             self._gone(uid)
             return
         node = mapping(pod, "spec").get("nodeName")
@@ -177,7 +177,7 @@ class Feed:
     def _unbound(self, uid: PodUID, pod: PodJSON) -> None:
         read = self._read(pod)
         if names.GATE in gates_of(pod):
-            self._controller.add(_checked(read, pod), podjson.owner_of(pod))
+            self._controller.add(_checked(read, pod), podstate.owner_of(pod))
             return
         if not read.request.devices:
             # kube-scheduler needs no help with it.
@@ -185,7 +185,7 @@ class Feed:
             return
         nodes, pinned = podjson.released_to(pod)
         turned_down = podjson.turned_down(pod)
-        journey = Journey(read, nodes, pinned, podjson.owner_of(pod), turned_down)
+        journey = Journey(read, nodes, pinned, podstate.owner_of(pod), turned_down)
         self._controller.on_its_way(journey)
         if nodes and self._controller.active and uid not in self._ledger.holdings:
             self._reserve(journey)

@@ -5,8 +5,6 @@ from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.podreader import pinned_to
 from scheduler.core.model.stored import Stored, mapping, objects
 
-FINISHED = ("Succeeded", "Failed")
-
 _NVIDIA = (names.NVIDIA_GPU + ".", "nvidia.com/mig-")
 """What NVIDIA's device plugin calls cards that are shared, and parts of cards."""
 
@@ -25,14 +23,6 @@ def slim(pod: Stored) -> Stored:
     return {**pod, "metadata": kept}
 
 
-def runs_no_more(pod: Stored) -> bool:
-    """Whether it is finished, or being deleted without a node: then it can't be bound any more."""
-    if mapping(pod, "status").get("phase") in FINISHED:
-        return True
-    deleted = "deletionTimestamp" in mapping(pod, "metadata")
-    return deleted and not mapping(pod, "spec").get("nodeName")
-
-
 def same_wish(before: Stored, pod: Stored) -> bool:
     """Whether both ask for the same; only what others wrote about it may differ."""
     kept, given = mapping(before, "metadata"), mapping(pod, "metadata")
@@ -40,12 +30,6 @@ def same_wish(before: Stored, pod: Stored) -> bool:
     return before.get("spec") == pod.get("spec") and all(
         kept.get(key) == given.get(key) for key in described
     )
-
-
-def owner_of(pod: Stored) -> str:
-    """Return the UID of what would make the pod again, "" for nothing."""
-    owners = objects(mapping(pod, "metadata"), "ownerReferences")
-    return next((str(each.get("uid")) for each in owners if each.get("controller") is True), "")
 
 
 def turned_down(pod: Stored) -> bool:

@@ -46,8 +46,8 @@ class Rounds:
     ) -> Outcome:
         """Decide about the pending pods; `now` in seconds since the epoch."""
         if self._worker_above is None or len(pending) <= self._worker_above:
-            return _decide(snapshot, pending, now, self._profile(mix))
-        profile = self._profile(self._twin_of(mix))
+            return _decide(snapshot, pending, now, profile_of(self._settings, mix))
+        profile = profile_of(self._settings, self._twin_of(mix))
         return await asyncio.to_thread(_decide, snapshot, pending, now, profile)
 
     def _twin_of(self, mix: Mix) -> Mix:
@@ -56,13 +56,15 @@ class Rounds:
             self._twin = (mix, Mix(mix.weights))
         return self._twin[1]
 
-    def _profile(self, mix: Mix) -> Profile:
-        return Profile(
-            policy=self._settings.packing.policy,
-            mix=mix,
-            horizon=self._settings.fairness.horizon_seconds,
-            lookahead=self._settings.fairness.lookahead,
-        )
+
+def profile_of(settings: Settings, mix: Mix) -> Profile:
+    """Return how a round decides, by the settings, where people ask for that mix."""
+    return Profile(
+        policy=settings.packing.policy,
+        mix=mix,
+        horizon=settings.fairness.horizon_seconds,
+        lookahead=settings.fairness.lookahead,
+    )
 
 
 def _decide(snapshot: Snapshot, pending: Sequence[Pod], now: float, profile: Profile) -> Outcome:

@@ -11,11 +11,13 @@ from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.podreader import gates_of
 from scheduler.core.model.pods import Pod, PodRef
-from scheduler.core.model.stored import Stored, mapping, objects
+from scheduler.core.model.podstate import owner_of, runs_no_more
+from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.kube.api import Api
 from scheduler.kube.client import JSON, Patch
 from scheduler.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from scheduler.kube.eviction import eviction
 from scheduler.kube.notices import Action, Notices
 from scheduler.kube.release import (
     nominate_patch,
@@ -26,8 +28,6 @@ from scheduler.kube.release import (
 from scheduler.kube.resources import PODS
 
 log = logging.getLogger(__name__)
-
-FINISHED = ("Succeeded", "Failed")
 
 RELEASED = Verdict(Reason.RELEASED)
 
@@ -86,7 +86,7 @@ class KubeApplier:
         stored = self._pod_of(pod.uid) or await self._look(pod.ref)
         if stored is None:
             return True
-        if not _has_controller(stored):
+        if not owner_of(stored):
             log.info("pod %s is not evicted: nothing would make it again", pod.key)
             return False
         try:
@@ -103,7 +103,7 @@ class KubeApplier:
         return True
 
     async def _release(self, admit: Admit, stored: Stored | None) -> bool:
-        if stored is None or _runs_no_more(stored):
+        if stored is None or runs_no_more(stored):
             return False
         if names.GATE not in gates_of(stored):
             return True
@@ -144,13 +144,7 @@ class KubeApplier:
 
     async def _evict(self, pod: PodRef, stored: Stored) -> None:
         self._fence()
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod.name, "namespace": pod.namespace},
-            "deleteOptions": {"preconditions": preconditions(stored)},
-        }
-        await self._client.post(PODS.path(pod.name, pod.namespace, "eviction"), body)
+        await self._client.post(*eviction(pod, preconditions(stored)))
 
     async def _look(self, pod: PodRef) -> Stored | None:
         """Read the pod from the API server; None if it is gone or another has its name."""
@@ -163,16 +157,6 @@ class KubeApplier:
     def _allow(self, term: Term, name: NodeName) -> bool:
         node = self._nodes.get(name)
         return node is not None and term.holds(node.labels, name)
-
-
-def _runs_no_more(pod: Stored) -> bool:
-    deleted = "deletionTimestamp" in mapping(pod, "metadata")
-    return deleted or mapping(pod, "status").get("phase") in FINISHED
-
-
-def _has_controller(pod: Stored) -> bool:
-    owners = objects(mapping(pod, "metadata"), "ownerReferences")
-    return any(owner.get("controller") is True for owner in owners)
 
 
 def _alike(before: Stored | None, fresh: Stored) -> bool:

@@ -20,9 +20,6 @@ from scheduler.simulator.apierrors import AlreadyBound, Conflict, NotFound
 Pod = dict[str, Any]
 """A pod's JSON. What the cluster hands out must not be changed by who gets it."""
 
-FINISHED = ("Succeeded", "Failed")
-"""Phases of a pod that holds nothing any more."""
-
 Watch = Callable[[str, Pod], None]
 """Called with ADDED, MODIFIED or DELETED and the pod as it is after that write."""
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from scheduler.clock import Clock
 from scheduler.core.model.ids import PodUID
+from scheduler.core.model.podstate import finished
 from scheduler.simulator.apierrors import NotFound
-from scheduler.simulator.cluster import FINISHED, EmbeddedCluster, Pod
+from scheduler.simulator.cluster import EmbeddedCluster, Pod
 
 RunsFor = Callable[[Pod], float | None]
 """How many seconds a pod runs; None: until somebody deletes it."""
@@ -33,7 +34,7 @@ class Kubelets:
             task = self._running.pop(uid, None)
             if task is not None:
                 task.cancel()
-        elif pod["status"]["phase"] in FINISHED:
+        elif finished(pod):
             self._running.pop(uid, None)
         elif pod["spec"].get("nodeName") and uid not in self._running:
             self._running[uid] = asyncio.create_task(self._run(uid, self._runs_for(pod)))

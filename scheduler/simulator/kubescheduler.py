@@ -20,8 +20,9 @@ from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.podreader import gates_of, pinned_to
+from scheduler.core.model.podstate import finished
 from scheduler.core.model.requestreader import parse_request
-from scheduler.simulator.cluster import FINISHED, EmbeddedCluster, Pod
+from scheduler.simulator.cluster import EmbeddedCluster, Pod
 
 FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 1.0, 10.0
 
@@ -123,7 +124,7 @@ class KubeScheduler:
             self._assigned[uid] = machine.name
         if machine is None:
             return
-        if event == "DELETED" or pod["status"]["phase"] in FINISHED:
+        if event == "DELETED" or finished(pod):
             machine.give(uid)
         else:
             machine.take(uid, *_cpu_and_ram(pod))

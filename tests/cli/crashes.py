@@ -17,10 +17,11 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.podreader import gates_of, pinned_to, read_pod
+from scheduler.core.model.podstate import FINISHED
 from scheduler.extender.app import create_app
 from scheduler.settings import Settings
 from scheduler.simulator import virtualtime
-from scheduler.simulator.cluster import FINISHED, EmbeddedCluster, Pod
+from scheduler.simulator.cluster import EmbeddedCluster, Pod
 from scheduler.simulator.demoload import SECONDS, arrivals, tenants
 from scheduler.simulator.kubelets import Kubelets
 from scheduler.simulator.kubescheduler import KubeScheduler

@@ -1,7 +1,5 @@
 """Whom a device that fails or vanishes hits."""
 
-import logging
-
 import pytest
 
 from scheduler.controller.controller import Controller
@@ -13,23 +11,10 @@ from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import device, node, place, pod, tenant
 from tests.support.extenders import ManualClock
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 P, Q = pod("p").uid, pod("q").uid
 SOUND = node("n1", 2)
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def eyes() -> Eyes:
-    return Eyes()
 
 
 @pytest.fixture

@@ -18,31 +18,6 @@ from tests.support.extenders import ManualClock
 PLAIN = [tenant("a"), tenant("b")]
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def eyes() -> Eyes:
-    return Eyes()
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger([node("n1", 2)])
-
-
-@pytest.fixture
-def made(ledger: Ledger, clock: ManualClock, hands: Hands, eyes: Eyes) -> Controller:
-    return controller(ledger, PLAIN, clock=clock, hands=hands, eyes=eyes)
-
-
 async def test_every_place_is_reserved_before_anything_is_awaited(
     made: Controller, ledger: Ledger, hands: Hands
 ) -> None:

@@ -1,6 +1,5 @@
 """Lists: what was missed, what is the same, and what is newer than the list."""
 
-import logging
 from typing import Any
 
 import pytest
@@ -21,10 +20,7 @@ from tests.controller.feeding import (
 from tests.support.builders import node, place, pod
 from tests.support.extenders import pod_json
 
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 async def test_pods_that_vanished_while_nobody_watched_are_gone() -> None:

@@ -1,6 +1,5 @@
 """News of pods: what costs nothing, what is read again, and what is told to others."""
 
-import logging
 from collections import Counter
 from typing import Any
 
@@ -23,10 +22,7 @@ from tests.controller.feeding import (
 from tests.support.builders import pod
 from tests.support.extenders import pod_json
 
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Counting(World):

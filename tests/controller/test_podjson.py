@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.controller import podjson
+from scheduler.core.model import podstate
 from tests.support.extenders import pod_json
 
 
@@ -61,7 +62,7 @@ def test_a_pod_wishes_the_same_as_long_as_only_others_wrote(
     ids=["none", "no controller", "one of two"],
 )
 def test_only_a_controller_makes_a_pod_again(references: list[Any], owner: str) -> None:
-    assert podjson.owner_of(pod(metadata={"ownerReferences": references})) == owner
+    assert podstate.owner_of(pod(metadata={"ownerReferences": references})) == owner
 
 
 @pytest.mark.parametrize(
@@ -142,4 +143,4 @@ def test_a_card_held_past_us_is_noticed_by_any_name_of_the_device_plugin(
     ids=["pending", "running", "succeeded", "failed", "going, no node", "going, on a node"],
 )
 def test_who_runs_no_more(made: dict[str, Any], expected: bool) -> None:
-    assert podjson.runs_no_more(made) is expected
+    assert podstate.runs_no_more(made) is expected

@@ -1,7 +1,6 @@
 """Releases: many at once, in fair order, and what becomes of those that fail."""
 
 import asyncio
-import logging
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,37 +17,9 @@ from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, tenant, whole
 from tests.support.extenders import ManualClock
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 PLAIN = [tenant("a"), tenant("b")]
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def eyes() -> Eyes:
-    return Eyes()
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger([node("n1", 2)])
-
-
-@pytest.fixture
-def made(ledger: Ledger, clock: ManualClock, hands: Hands, eyes: Eyes) -> Controller:
-    return controller(ledger, PLAIN, clock=clock, hands=hands, eyes=eyes)
 
 
 async def test_so_many_releases_are_under_way_at_once_and_they_start_in_the_plans_order(

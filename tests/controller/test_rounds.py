@@ -1,7 +1,6 @@
 """Rounds in a worker: the same decisions, beside the event loop, with the ledger's last word."""
 
 import asyncio
-import logging
 import threading
 
 import pytest
@@ -16,13 +15,10 @@ from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, share, tenant, whole
 from tests.support.extenders import ManualClock
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 TENANTS = [tenant("a", weight=2), tenant("b"), tenant("c", limit=1)]
 REQUESTS = (share(250), share(500), whole(), share(300, 2))
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
 
 
 @pytest.fixture

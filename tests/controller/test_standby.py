@@ -1,7 +1,6 @@
 """One that doesn't act: it follows, decides nothing, and takes over from what it follows."""
 
 import asyncio
-import logging
 
 import pytest
 
@@ -15,34 +14,11 @@ from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, tenant, whole
 from tests.support.extenders import ManualClock
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 PLAIN = [tenant("a"), tenant("b")]
 A, B = TenantName("a"), TenantName("b")
 BIND_SECONDS = Settings(extender=Extender()).extender.bind_seconds
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger([node("n1", 2)])
-
-
-@pytest.fixture
-def made(ledger: Ledger, clock: ManualClock, hands: Hands) -> Controller:
-    return controller(ledger, PLAIN, clock=clock, hands=hands)
 
 
 @pytest.fixture

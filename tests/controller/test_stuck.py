@@ -1,6 +1,5 @@
 """Pods that none of their nodes takes: evicted once in a while, and never in a loop."""
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,12 +17,9 @@ from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, tenant
 from tests.support.extenders import ManualClock
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 STUCK = 60.0
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
 
 
 class World:

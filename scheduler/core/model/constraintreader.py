@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from scheduler.core.model import names
 from scheduler.core.model.constraints import Constraints, Requirement, Taint, Term, Toleration
+from scheduler.core.model.podstate import owner_of
 from scheduler.core.model.stored import Stored, mapping, objects, texts
 
 Groups = tuple[tuple[Term, ...], ...]
@@ -92,8 +93,7 @@ def is_pinnable(pod: Stored) -> bool:
         return False
     if spec.get("topologySpreadConstraints") or spec.get("resourceClaims"):
         return False
-    owners = objects(mapping(pod, "metadata"), "ownerReferences")
-    if not any(owner.get("controller") is True for owner in owners):
+    if not owner_of(pod):
         return False
     containers = (*objects(spec, "containers"), *objects(spec, "initContainers"))
     if any(port.get("hostPort") for each in containers for port in objects(each, "ports")):
