@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
 from scheduler.controller.feed import Feed
+from scheduler.controller.intake import Intake
 from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.core.ledger.ledger import Ledger
@@ -27,8 +28,10 @@ from scheduler.kube.tenantbook import TenantBook
 from scheduler.kube.volumebook import VolumeBook
 from scheduler.settings import Settings
 
-WORKER_ABOVE = 200
-"""With more pods than that in line a round is worked out beside the event loop."""
+WORKER_ABOVE = 20
+"""With more pods than that in line a round is worked out beside the event loop.
+
+100 of them take 70 ms on 5,000 nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Assembly:
     controller: Controller
     planner: Planner
     feed: Feed
+    intake: Intake
     namespaces: NamespaceBook
     tenants: TenantBook
     nodes: NodeBook
@@ -54,13 +58,14 @@ class Assembly:
             GPUNODES: self.nodes.gpunodes,
             PVCS: self.volumes.claims,
             PVS: self.volumes.volumes,
-            PODS: self.feed,
+            PODS: self.intake,
         }
 
     async def settled(self) -> None:
-        """Wait until tenants and nodes that were listed are known to those who decide."""
+        """Wait until all that was listed is known to those who decide."""
         await self.tenants.told()
         await self.nodes.told()
+        await self.intake.told()
 
     def restore_lags(self, now: float) -> None:
         """Go on with what tenants were owed when it was stored last; `now` in seconds."""
@@ -102,4 +107,5 @@ def assemble(
         uses_nvidia=nodes.uses_nvidia,
     )
     tenants = TenantBook(controller.set_tenants)
-    return Assembly(ledger, controller, planner, feed, namespaces, tenants, nodes, volumes)
+    intake = Intake(feed)
+    return Assembly(ledger, controller, planner, feed, intake, namespaces, tenants, nodes, volumes)

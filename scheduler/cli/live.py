@@ -1,6 +1,7 @@
 """Equipoise on a cluster: the mirror in, decisions and answers out, in one event loop."""
 
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -70,7 +71,12 @@ class _World:
         Not while a watch is broken: a bind whose answer was lost may be stored, and its place be
         given up meanwhile.
         """
-        return self.elections.active and self.parts.controller.active and self.mirror.ready
+        return self.elections.active and self.parts.controller.active and self.in_step
+
+    @property
+    def in_step(self) -> bool:
+        """Whether all that there is was listed and taken in, and no watch is broken."""
+        return self.mirror.ready and self.parts.intake.in_step
 
 
 @contextlib.asynccontextmanager
@@ -135,7 +141,7 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
     app = extender_app(
         service,
         observe=world.metrics.observe_request,
-        ready=lambda: world.mirror.ready,
+        ready=lambda: world.in_step,
         acts=lambda: world.acts,
     )
     return http.serving(
@@ -173,7 +179,7 @@ async def _page(world: _World, also_ready: Callable[[], bool]) -> AsyncIterator[
         standing=standing,
         history=history,
         metrics=world.metrics.exposition,
-        ready=lambda: world.mirror.ready and also_ready(),
+        ready=lambda: world.in_step and also_ready(),
         facts=(world.client.server,),
     )
     async with http.serving(app, settings.host, settings.port) as address, running(record()):
@@ -188,6 +194,9 @@ async def _lead(world: _World) -> None:
         await world.mirror.list_pods_anew()
         await world.parts.settled()
         world.parts.restore_lags(world.clock.now())
+        # What was listed stays: a look of the collector at all of it would hold the event loop.
+        gc.collect()
+        gc.freeze()
         controller.set_active(True)
         world.metrics.set_acts(acts=True)
         log.info("all pods, nodes and tenants are read; deciding from now on")
