@@ -22,7 +22,7 @@ wanted=$(cat go.mod go.sum build.sh | sha256sum)
 [[ -f $bin/built && $(<"$bin/built") == "$wanted" ]] && exit 0
 
 build() {
-  echo "Building ${2##*/} (the first time takes minutes, all of them about ten)"
+  echo "Building $1 (the first time takes minutes, all of them about ten)"
   go build -trimpath -o "$bin/$1" -ldflags "-s -w -X $version.gitVersion=$KUBERNETES \
     -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}" "$2"
 }

@@ -12,6 +12,7 @@ import pytest
 from tests.support.controlplane.api import Api
 from tests.support.controlplane.plane import ControlPlane
 from tests.support.controlplane.sweeping import drop_namespace, sweep
+from tests.support.controlplane.waiting import eventually
 
 _PLANE = pytest.StashKey[ControlPlane]()
 _numbers = itertools.count(1)
@@ -34,6 +35,7 @@ def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module", autouse=True)
 def swept(plane: ControlPlane) -> Iterator[None]:
     """Nothing that the tests of one file leave behind meets those of the next."""
+    plane.audit.mark()
     yield
     sweep(plane.api)
 
@@ -48,7 +50,11 @@ def api(plane: ControlPlane) -> Api:
 def namespace(request: pytest.FixtureRequest, plane: ControlPlane) -> Iterator[str]:
     """A namespace of the test's own; it goes with everything in it when the test ends."""
     name = f"{_plain(request.node.name)}-{next(_numbers)}"
-    plane.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    path = "/api/v1/namespaces"
+    plane.api.post(path, {"metadata": {"name": name}})
+    # Without it pods are refused; after a restart it takes a while.
+    account = f"{path}/{name}/serviceaccounts/default"
+    eventually(lambda: plane.api.find(account), 30, what="the namespace has its account")
     yield name
     drop_namespace(plane.api, name)
 
