@@ -20,6 +20,7 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 _INIT = "initContainers"
 
+_NONE = Fraction(0)
 _MOST = 2**40
 """Milli-CPU or MiB, more than any node has: sums of it stay far inside 64 bits."""
 
@@ -127,7 +128,7 @@ def _annotations(pod: Mapping[str, Any]) -> Mapping[str, str]:
 def _object(above: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return what stands under the key, {} for null or nothing; raise if it is no object."""
     found = above.get(key)
-    if found is not None and not isinstance(found, Mapping):
+    if found is not None and not isinstance(found, (dict, Mapping)):
         raise InvalidRequest(f'the pod\'s "{key}" must be an object')
     return found or {}
 
@@ -262,8 +263,17 @@ def _effective(pod: Mapping[str, Any], resource: str) -> Fraction:
     of_pod = _object(_object(spec, "resources"), "requests").get(resource)
     if of_pod is not None:
         return _quantity(of_pod, resource) + overhead
-    running = Fraction(0)
-    peak = Fraction(0)
+    running = [_resource(container, resource) for container in _containers(pod)]
+    sidecars, peak = _before(pod, resource)
+    together = sum(running, sidecars) if len(running) != 1 or sidecars else running[0]
+    # Most pods have none of all this, and Fractions are slow to add and to compare.
+    together = max(together, peak) if peak else together
+    return together + overhead if overhead else together
+
+
+def _before(pod: Mapping[str, Any], resource: str) -> tuple[Fraction, Fraction]:
+    """What all sidecars take together, and the most that init containers take at one time."""
+    running = peak = _NONE
     for container in _containers(pod, _INIT):
         amount = _resource(container, resource)
         if container.get("restartPolicy") == "Always":
@@ -271,9 +281,7 @@ def _effective(pod: Mapping[str, Any], resource: str) -> Fraction:
             peak = max(peak, running)
         else:
             peak = max(peak, running + amount)
-    for container in _containers(pod):
-        running += _resource(container, resource)
-    return max(running, peak) + overhead
+    return running, peak
 
 
 def _resource(container: Mapping[str, Any], resource: str) -> Fraction:
@@ -286,10 +294,12 @@ def _resource(container: Mapping[str, Any], resource: str) -> Fraction:
 
 
 def _quantity(text: object, resource: str) -> Fraction:
+    if text is None:
+        return _NONE
     try:
-        value = amounts.parse_quantity("0" if text is None else str(text))
+        value = amounts.parse_quantity(str(text))
     except InvalidInput as problem:
         raise InvalidRequest(f"{resource}: {problem}") from None
-    if value < 0:
+    if value.numerator < 0:
         raise InvalidRequest(f"{resource}: {amounts.quoted(str(text))} must not be negative")
     return value

@@ -9,7 +9,8 @@ Stored = Mapping[str, Any]
 def mapping(entry: Stored, key: str) -> Stored:
     """Return the object under a key; an empty one if there is none."""
     found = entry.get(key)
-    return found if isinstance(found, Mapping) else {}
+    # Nearly always it is a dict, which is asked first: an abstract class takes five times as long.
+    return found if isinstance(found, (dict, Mapping)) else {}
 
 
 def objects(entry: Stored, key: str) -> Sequence[Stored]:
