@@ -13,7 +13,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test controlplane test-cluster check format bench docs verify-docs lock clean
+.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## Watch an embedded cluster share its GPUs (ARGS="--seconds 20 --no-web")
 	@$(BIN)/equipoise demo $(ARGS)
 
+cluster-demo: controlplane $(STAMP) ## Watch a real control plane share them (ARGS="--seconds 30 --no-web")
+	@$(BIN)/python -m hack.clusterdemo $(ARGS)
+
 test: check ## Check, then run all tests (ARGS="-k ledger")
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
@@ -42,6 +45,9 @@ controlplane: ## Build a real control plane for tests: takes Go, ten minutes the
 
 test-cluster: controlplane $(STAMP) ## Run the tests that need a real API server and kube-scheduler
 	@$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+verify-card: $(STAMP) ## Check what is assumed of GPUs on a real one (ARGS="--card 1 --fault")
+	@$(BIN)/python -m hack.verify_card $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, layers, sizes, generated docs
 	@$(BIN)/ruff format --check $(CODE)
@@ -58,6 +64,9 @@ format: $(STAMP) ## Format the code, and repair what can be repaired
 bench: $(STAMP) ## Run every benchmark (docs/benchmarks.md says what they measure)
 	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do \
 	  echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+bench-cluster: controlplane $(STAMP) ## Measure rates on a real control plane (ARGS="--only rates --nodes 5000")
+	@$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 docs: $(STAMP) ## Write the generated reference pages anew
 	@mkdir -p build docs/reference

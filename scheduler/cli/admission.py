@@ -1,13 +1,13 @@
 """The webhook, with its certificate: served by every replica, whoever acts."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scheduler import http
 from scheduler import settings as options
+from scheduler.cli.running import Work
 from scheduler.clock import Clock
 from scheduler.http import Address
 from scheduler.kube.client import Client
@@ -27,7 +27,7 @@ class Admission:
 
     address: Address | None
     ready: Callable[[], bool]
-    work: tuple[Coroutine[Any, Any, None], ...] = ()
+    work: tuple[Work, ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ async def admission(
         for resource in (MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)
     )
     async with http.serving(app, ours.host, ours.port, tls=keeper.context) as address:
-        work = (keeper.run(), *(each.run() for each in followers))
+        work = (keeper.run, *(each.run for each in followers))
         yield Admission(address, keeper.loaded.is_set, work)
 
 

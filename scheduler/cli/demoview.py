@@ -10,11 +10,13 @@ from rich.text import Text
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.standing import DeviceStanding, Standing, TenantStanding
-from scheduler.simulator.demoreport import Latency, Report, TenantLine
+from scheduler.simulator.demoreport import Audit, Latency, Report, TenantLine
 
 COLOURS = ("blue", "orange1", "green3", "magenta", "cyan", "yellow3", "red3", "grey70")
 CELLS = 20
 GPUS_A_LINE = 4
+PROBLEMS = 10
+"""Of those that an auditor found, so many are printed; --json has all."""
 
 
 def live(standing: Standing, passed: float, seconds: float, *, url: str) -> RenderableType:
@@ -78,8 +80,22 @@ def _closing(result: Report) -> Iterator[str]:
         yield f"{verb + ' over HTTP':<22} {_latency(latency)}"
     pods = f"{result.created} created, {result.bound} bound, the others still wait"
     yield f"pods                   {pods}"
+    if result.errors:
+        yield f"errors                 {result.errors} pods were refused, or not scheduled at once"
     verdict = "no GPU was ever sold twice" if not result.oversold_gpus else "THIS IS A BUG"
     yield f"oversold GPUs          {result.oversold_gpus:g}  ({verdict})"
+    if result.audit is not None:
+        yield from _audit(result.audit)
+
+
+def _audit(audit: Audit) -> Iterator[str]:
+    yield (
+        f"auditor                saw {audit.pods} pods placed, as the API server stored them, and "
+        f"{len(audit.problems) or 'no'} {'problem' if len(audit.problems) == 1 else 'problems'}"
+    )
+    yield "                       it shares no code with the ledger; the worse of both counts"
+    for problem in audit.problems[:PROBLEMS]:
+        yield f"  PROBLEM              {problem}"
 
 
 def _latency(latency: Latency) -> str:

@@ -1,9 +1,9 @@
 """Who acts: the one replica that there is, or the one whose kube-scheduler leads."""
 
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
 
+from scheduler.cli.running import Work
 from scheduler.clock import BootClock
 from scheduler.kube.client import Client
 from scheduler.kube.leadership import Alone, Elections, Leadership, asking, reading
@@ -15,7 +15,7 @@ from scheduler.settings import Settings
 @contextlib.asynccontextmanager
 async def elected(
     settings: Settings, client: Client
-) -> AsyncIterator[tuple[Elections, *tuple[Coroutine[Any, Any, None], ...]]]:
+) -> AsyncIterator[tuple[Elections, *tuple[Work, ...]]]:
     """Yield the elections, and the work that has to run beside them."""
     chosen = settings.leadership
     if not chosen.url:
@@ -36,4 +36,4 @@ async def elected(
             namespace=settings.kube.namespace,
             params={"fieldSelector": f"metadata.name={chosen.lease}"},
         )
-        yield leadership, follower.run()
+        yield leadership, follower.run

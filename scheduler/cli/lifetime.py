@@ -15,7 +15,12 @@ log = logging.getLogger(__name__)
 
 def log_to_stderr(level: str = "info") -> None:
     """Have everything logged, one line each."""
-    logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr)
+    log_to(logging.StreamHandler(sys.stderr), level)
+
+
+def log_to(handler: logging.Handler, level: str = "info") -> None:
+    """Have everything logged by that handler, one line each."""
+    logging.basicConfig(level=level.upper(), format=FORMAT, handlers=[handler])
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -101,7 +101,8 @@ async def live(
             _lead(world),
             _statuses(world).run(),
         )
-        await stack.enter_async_context(running(*work, *webhook.work, *following))
+        beside = (each() for each in (*webhook.work, *following))
+        await stack.enter_async_context(running(*work, *beside))
         yield Live(parts, world.mirror, page, extender, webhook.address)
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Work that isn't begun: whoever ends before it is begun leaves nothing unawaited."""
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,10 @@ from scheduler.core.model.ids import DeviceUUID
 from scheduler.core.model.nodes import Device
 
 TOLERANCE_MIB = 256
-"""Unexplained memory below this is the driver's own: contexts, the MPS daemon, a display."""
+"""Unexplained memory below this is the driver's own: MPS (66 MiB were seen), a display."""
+
+PROCESS_MIB = 8
+"""And so much more for each process of ours: 6 MiB were seen that its own use leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ def foreign_mib(
     what other processes are known to hold counts, so that no pod is taken for a stranger.
 
     Less than `tolerance_mib` is the driver's own and counts as nothing; from there on all counts.
+    Each process of ours raises it by PROCESS_MIB.
     """
     mine = [process.used_mib for process in use.processes if process.pid in ours]
     others = [process.used_mib for process in use.processes if process.pid not in ours]
@@ -119,7 +123,8 @@ def foreign_mib(
         unexplained = sum(held or 0 for held in others)
     else:
         unexplained = use.used_mib - sum(held or 0 for held in mine)
-    return unexplained if unexplained >= max(tolerance_mib, 1) else 0
+    own = max(tolerance_mib, 1) + PROCESS_MIB * len(mine)
+    return unexplained if unexplained >= own else 0
 
 
 def to_devices(

@@ -18,7 +18,13 @@ class Api(Protocol):
         ...
 
     async def patch(
-        self, path: str, body: Any, kind: Patch, params: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any,
+        kind: Patch,
+        params: Mapping[str, str] | None = None,
+        *,
+        brief: bool = False,
     ) -> JSON:
         """Change an object."""
         ...

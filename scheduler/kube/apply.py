@@ -140,7 +140,7 @@ class KubeApplier:
 
     async def _patch(self, path: str, kind: Patch, body: JSON) -> JSON:
         self._fence()
-        return await self._client.patch(path, body, kind)
+        return await self._client.patch(path, body, kind, brief=True)
 
     async def _evict(self, pod: PodRef, stored: Stored) -> None:
         self._fence()

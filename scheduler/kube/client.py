@@ -24,7 +24,7 @@ from scheduler.kube.errors import (
     Unreachable,
 )
 from scheduler.kube.lines import lines
-from scheduler.kube.pool import Request, answering
+from scheduler.kube.pool import METADATA, WHOLE, Request, answering
 
 JSON = dict[str, Any]
 Params = Mapping[str, str]
@@ -107,9 +107,21 @@ class Client:
         """Replace an object."""
         return await self._write(Request("PUT", path, params or {}, orjson.dumps(body)))
 
-    async def patch(self, path: str, body: Any, kind: Patch, params: Params | None = None) -> JSON:
-        """Change an object. APPLY needs `fieldManager` among `params`."""
-        return await self._write(Request("PATCH", path, params or {}, orjson.dumps(body), kind))
+    async def patch(
+        self,
+        path: str,
+        body: Any,
+        kind: Patch,
+        params: Params | None = None,
+        *,
+        brief: bool = False,
+    ) -> JSON:
+        """Change an object. APPLY needs `fieldManager` among `params`.
+
+        With `brief` its metadata alone comes back, which is less work for both sides.
+        """
+        content, accept = orjson.dumps(body), METADATA if brief else WHOLE
+        return await self._write(Request("PATCH", path, params or {}, content, kind, accept=accept))
 
     async def delete(
         self, path: str, body: Any | None = None, params: Params | None = None

@@ -141,7 +141,7 @@ class Notices:
         (self._held.add if hold else self._held.discard)(uid)
         path = PODS.path(notice.pod.name, notice.pod.namespace, "status")
         body: JSON = {"metadata": {"uid": uid}, "status": {"conditions": [wanted]}}
-        await self._client.patch(path, body, Patch.STRATEGIC)
+        await self._client.patch(path, body, Patch.STRATEGIC, brief=True)
         await self._clock.sleep(self._pause)
         return True
 

@@ -20,6 +20,10 @@ from scheduler.kube.proxies import proxy_for
 IN_FLIGHT = 64
 """Requests at once, watches included; more of them wait."""
 
+WHOLE = "application/json"
+METADATA = f"{WHOLE};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{WHOLE}"
+"""How an answer may look: the whole object, or nothing but its metadata, from servers that can."""
+
 _BUFFER = 2**18
 
 
@@ -27,7 +31,8 @@ _BUFFER = 2**18
 class Request:
     """One request.
 
-    `body` is JSON and `kind` its content type. An answer that is silent for `quiet_seconds` ends.
+    `body` is JSON and `kind` its content type; `accept` is how the answer is to look. An answer
+    that is silent for `quiet_seconds` ends.
     """
 
     verb: str
@@ -36,6 +41,7 @@ class Request:
     body: bytes | None = None
     kind: str = "application/json"
     quiet_seconds: float | None = None
+    accept: str = WHOLE
 
 
 class Pool:
@@ -177,7 +183,7 @@ async def _once_only(
 def _headers(request: Request, authorization: str) -> dict[str, str]:
     # Unpacking costs the one event loop more than the bytes cost the network.
     headers = {
-        "Accept": "application/json",
+        "Accept": request.accept,
         "Accept-Encoding": "identity",
         "User-Agent": "equipoise",
     }

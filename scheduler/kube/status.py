@@ -169,7 +169,7 @@ class StatusWriter:
 
     async def _apply(self, wish: Wish) -> None:
         path = wish.resource.path(wish.name, subresource="status")
-        await self._client.patch(path, wish.body, Patch.APPLY, PARAMS)
+        await self._client.patch(path, wish.body, Patch.APPLY, PARAMS, brief=True)
         await self._clock.sleep(1.0 / PER_SECOND)
 
     def _last(self, resource: Resource, stored: Stored) -> _Written:

@@ -1,7 +1,7 @@
 """The demo's report: who was due what and got it, how long people waited, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from statistics import median
 
@@ -44,8 +44,24 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What somebody saw who reads only what pods are stored with, and shares no code with us.
+
+    `pods`: how many it saw placed; `oversold_gpus`: the most of one device at any moment, in
+    compute or memory; `problems`: everything that was ever wrong, one sentence each.
+    """
+
+    pods: int
+    oversold_gpus: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `oversold_gpus` is the most at any moment, `fragmented_gpus` the mean."""
+    """All of it. `oversold_gpus` is the most at any moment, `fragmented_gpus` the mean.
+
+    `audit`: None where nobody but the ledger itself counted.
+    """
 
     seconds: float
     gpus: float
@@ -58,6 +74,17 @@ class Report:
     bound: int
     errors: int
     latencies: Mapping[str, Latency]
+    audit: Audit | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether no GPU was ever sold twice, whoever counted, and nothing else was found."""
+        return not self.oversold_gpus and not (self.audit and self.audit.problems)
+
+    def audited(self, audit: Audit) -> "Report":
+        """Return the report with what the auditor saw; the worse of two counts is what counts."""
+        worst = max(self.oversold_gpus, audit.oversold_gpus)
+        return replace(self, oversold_gpus=worst, audit=audit)
 
 
 @dataclass(slots=True)

@@ -52,7 +52,13 @@ class FakeApi:
         return dict(body)
 
     async def patch(
-        self, path: str, body: Any, kind: Patch, params: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any,
+        kind: Patch,
+        params: Mapping[str, str] | None = None,
+        *,
+        brief: bool = False,
     ) -> JSON:
         self._begin("PATCH", path, body)
         assert kind is Patch.APPLY

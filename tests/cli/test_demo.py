@@ -17,14 +17,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console, RenderableType
 
 from scheduler.cli import demoview
-from scheduler.cli.demorun import Options, run, with_limit
+from scheduler.cli.demoplay import Options, with_limit
+from scheduler.cli.demorun import run
+from scheduler.cli.demoscreen import tell
 from scheduler.cli.main import run as equipoise
 from scheduler.core.model.errors import EquipoiseError
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.standing import Standing
 from scheduler.simulator import virtualtime
 from scheduler.simulator.demoload import LARGE, SMALL
-from scheduler.simulator.demoreport import Latency, Report, TenantLine
+from scheduler.simulator.demoreport import Audit, Latency, Report, TenantLine
 from tests.support.standings import device, piece, tenant, waiting
 
 START = [sys.executable, "-m", "scheduler", "demo"]
@@ -294,6 +296,35 @@ def test_a_report_in_which_nothing_happened_can_be_drawn() -> None:
     assert "no calls" in text
     assert "no GPU was ever sold twice" in text
     assert drawn(demoview.report(report(tenants=(), latencies={})))
+
+
+def test_nobody_is_named_who_did_not_audit() -> None:
+    assert "auditor" not in drawn(demoview.report(report()))
+
+
+def test_the_auditor_is_named_with_all_that_it_saw() -> None:
+    text = drawn(demoview.report(report().audited(Audit(12, 0.0))))
+    assert "auditor                saw 12 pods placed" in text
+    assert "and no problems" in text
+    found = tuple(f"wrong {number}" for number in range(12))
+    text = drawn(demoview.report(report().audited(Audit(12, 0.25, found))))
+    assert "and 12 problems" in text
+    assert "0.25  (THIS IS A BUG)" in text
+    assert "wrong 9" in text
+    assert "wrong 10" not in text
+
+
+def test_json_has_the_audit_if_there_was_one(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(report(tenants=()), as_json=True)
+    assert "audit" not in json.loads(capsys.readouterr().out)
+    tell(report(tenants=()).audited(Audit(12, 0.0, ("x",))), as_json=True)
+    audit = json.loads(capsys.readouterr().out)["audit"]
+    assert audit == {"pods": 12, "oversold_gpus": 0.0, "problems": ["x"]}
+
+
+def test_errors_are_told_if_there_were_any() -> None:
+    assert "errors" not in drawn(demoview.report(report()))
+    assert "errors                 2 pods" in drawn(demoview.report(report(errors=2)))
 
 
 def test_a_gpu_that_was_sold_twice_is_called_a_bug() -> None:

@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.controlplane import namespaces
 from tests.support.controlplane.api import Api
 from tests.support.controlplane.plane import ControlPlane
 from tests.support.controlplane.sweeping import drop_namespace, sweep
-from tests.support.controlplane.waiting import eventually
 
 _PLANE = pytest.StashKey[ControlPlane]()
 _numbers = itertools.count(1)
@@ -37,6 +37,7 @@ def swept(plane: ControlPlane) -> Iterator[None]:
     """Nothing that the tests of one file leave behind meets those of the next."""
     plane.audit.mark()
     yield
+    plane.heal()
     sweep(plane.api)
 
 
@@ -50,11 +51,7 @@ def api(plane: ControlPlane) -> Api:
 def namespace(request: pytest.FixtureRequest, plane: ControlPlane) -> Iterator[str]:
     """A namespace of the test's own; it goes with everything in it when the test ends."""
     name = f"{_plain(request.node.name)}-{next(_numbers)}"
-    path = "/api/v1/namespaces"
-    plane.api.post(path, {"metadata": {"name": name}})
-    # Without it pods are refused; after a restart it takes a while.
-    account = f"{path}/{name}/serviceaccounts/default"
-    eventually(lambda: plane.api.find(account), 30, what="the namespace has its account")
+    namespaces.create(plane.api, name)
     yield name
     drop_namespace(plane.api, name)
 

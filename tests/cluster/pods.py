@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.controlplane import owners
 from tests.support.controlplane.api import JSON, Api, Refused
 from tests.support.controlplane.waiting import eventually
 
+ADMITTED = "equipoise.dev/Admitted"
 NOW: JSON = {"gracePeriodSeconds": 0}
 
 
@@ -34,17 +36,7 @@ class Room:
 
     def owner(self) -> JSON:
         """Make something that stands for a Job: it is there, so nothing collects its pods."""
-        made = self.api.post(
-            f"/api/v1/namespaces/{self.namespace}/configmaps",
-            {"metadata": {"generateName": "owner-"}},
-        )
-        return {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "name": made["metadata"]["name"],
-            "uid": made["metadata"]["uid"],
-            "controller": True,
-        }
+        return owners.create(self.api, self.namespace)
 
     def create(self, body: Mapping[str, Any]) -> JSON:
         return self.api.post(self.path, dict(body))
@@ -66,6 +58,20 @@ class Room:
 
     def get(self, name: str) -> JSON:
         return self.api.get(f"{self.path}/{name}")
+
+    def turned_down(self, name: str) -> bool:
+        """Whether kube-scheduler has looked at it, and found no node."""
+        conditions = self.get(name)["status"].get("conditions", ())
+        return any(each.get("reason") == "Unschedulable" for each in conditions)
+
+    def waits(self, name: str) -> bool:
+        """Whether it has been told why it waits for its turn."""
+        conditions = self.get(name)["status"].get("conditions", ())
+        return any(each["type"] == ADMITTED and each["status"] == "False" for each in conditions)
+
+    def gated(self, name: str) -> bool:
+        """Whether it waits behind any gate."""
+        return bool(self.get(name)["spec"].get("schedulingGates"))
 
     def delete(self, name: str) -> None:
         self.api.delete(f"{self.path}/{name}", NOW)

@@ -4,9 +4,9 @@ import contextlib
 import random
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
+from tests.cluster.ledgers import ledger, truth
 from tests.cluster.pods import Room, pod
 from tests.support.controlplane.api import Api
 from tests.support.controlplane.auditor import Auditor
@@ -23,7 +23,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     plane.nodes(5, gpus=8, prefix="churn-")
-    ours.add("churn").start()
+    ours.start("churn")
     yield ours
     ours.close()
 
@@ -33,17 +33,6 @@ def auditor(plane: ControlPlane) -> Iterator[Auditor]:
     with contextlib.closing(Auditor(plane.kubeconfig())) as made:
         made.start()
         yield made
-
-
-def ledger(installed: Installation) -> dict[str, dict[str, int]]:
-    """Who holds how many milli of which device, as `serve` shows it."""
-    page = f"http://127.0.0.1:{installed.ports['churn'].web}/api/v1/state"
-    found: dict[str, dict[str, int]] = {}
-    for node in httpx.get(page, trust_env=False).json()["nodes"]:
-        for gpu in node["gpus"]:
-            for piece in gpu["slices"]:
-                found.setdefault(piece["pod"], {})[gpu["uuid"]] = round(piece["gpus"] * 1000)
-    return found
 
 
 def test_three_hundred_mixed_pods_with_deletions(
@@ -66,10 +55,8 @@ def test_three_hundred_mixed_pods_with_deletions(
                 room.delete(name)
     auditor.caught_up()
     assert auditor.problems() == []
-    held = auditor.held()
-    uids = {each["metadata"]["uid"]: each["metadata"]["name"] for each in api.items(room.path)}
-    told = {f"{namespace}/{uids[uid]}": slots for uid, (_, slots) in held.items() if uid in uids}
-    eventually(lambda: ledger(installed) == told, 20, what="the ledger is what the pods say")
+    told = truth(room, auditor)
+    eventually(lambda: ledger(installed, "churn") == told, what="the ledger is what the pods say")
 
 
 def test_sixteen_halves_on_one_node_twenty_times_over(

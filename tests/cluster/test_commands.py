@@ -22,7 +22,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     plane.nodes(1, gpus=2, prefix="commands-")
-    ours.add("commands").start()
+    ours.start("commands")
     yield ours
     ours.close()
 

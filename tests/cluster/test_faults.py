@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cluster.ledgers import reserved
 from tests.cluster.pods import Room, pod
 from tests.support.controlplane.api import Api, Refused
 from tests.support.controlplane.auditor import Auditor
@@ -16,6 +17,7 @@ from tests.support.controlplane.waiting import eventually
 PODS = 3
 SETTLED_SECONDS = 60.0
 
+NOMINATES: Callable[[Request], bool] = lambda request: request.nominates  # noqa: E731
 RELEASES: Callable[[Request], bool] = lambda request: request.releases  # noqa: E731
 BINDS: Callable[[Request], bool] = lambda request: request.binds  # noqa: E731
 
@@ -32,7 +34,7 @@ def installed(plane: ControlPlane, proxy: Proxy) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     plane.nodes(1, gpus=2, prefix="faults-")
-    ours.add("faults", server=proxy.url).start()
+    ours.start("faults", server=proxy.url)
     yield ours
     ours.close()
 
@@ -79,6 +81,49 @@ def test_serve_killed_at_any_write_loses_and_oversells_nothing(
     proxy.choose = nth(number, fault, among)
     start(room)
     settled(room, auditor)
+
+
+@pytest.mark.parametrize(
+    ("among", "fault"),
+    [(NOMINATES, lose_after), (RELEASES, lose_before)],
+    ids=["after-the-first", "before-the-second"],
+)
+def test_serve_killed_between_the_two_writes_of_a_release_without_a_pin(
+    room: Room,
+    installed: Installation,
+    proxy: Proxy,
+    auditor: Auditor,
+    among: Callable[[Request], bool],
+    fault: Callable[[Callable[[], None]], Fault],
+) -> None:
+    proxy.choose = nth(1, fault(installed.replicas["faults"].kill_serve), among)
+    for number in range(PODS):
+        room.create_patiently(pod(f"p{number}", "0.5"))
+    settled(room, auditor)
+    assert not any("affinity" in each["spec"] for each in room.api.items(room.path))
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["pinned", "nominated"])
+def test_over_a_restart_a_released_pod_has_its_place_before_others_are_planned(
+    room: Room, installed: Installation, auditor: Auditor, owned: bool
+) -> None:
+    replica, first = installed.replicas["faults"], f"{room.namespace}/first"
+    replica.stop_scheduler()
+    try:
+        room.create(pod("first", "2", owner=room.owner() if owned else None))
+        eventually(lambda: not room.gated("first"), what="it is released")
+        room.create(pod("second", "1", owner=room.owner()))
+        eventually(lambda: room.waits("second"), what="the other one is told why it waits")
+        starts = replica.containers["serve"].starts
+        replica.kill_serve()
+        eventually(lambda: replica.containers["serve"].starts > starts and replica.ready, 30)
+        eventually(lambda: reserved(installed, "faults") == {first}, what="its place is reserved")
+    finally:
+        replica.continue_scheduler()
+    eventually(lambda: room.runs("first"), 30, what="it runs")
+    assert room.gated("second")
+    room.delete("first")
+    settled(room, auditor, 1)
 
 
 @pytest.mark.parametrize("status", [409, 429, 500])

@@ -22,7 +22,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     plane.nodes(1, gpus=8, prefix="pins-cordoned-")
     plane.kubectl("cordon", "pins-cordoned-0")
     plane.nodes(1, gpus=8, prefix="pins-small-", cpu="1")
-    ours.add("pins").start()
+    ours.start("pins")
     yield ours
     ours.close()
 

@@ -17,7 +17,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     plane.nodes(1, gpus=2, prefix="full-", cpu="2")
-    ours.add("full").start()
+    ours.start("full")
     yield ours
     ours.close()
 
@@ -41,11 +41,7 @@ def test_with_cpu_full_nobody_is_killed_for_a_pod_of_high_priority(
     room.create(urgent)
     room.create(pod("share", "0.5", owner=room.owner(), **_only(urgent, "priorityClassName")))
 
-    def turned_down() -> bool:
-        conditions = room.get("urgent")["status"].get("conditions", ())
-        return any(each.get("reason") == "Unschedulable" for each in conditions)
-
-    eventually(turned_down, 20, what="kube-scheduler has looked at it")
+    eventually(lambda: room.turned_down("urgent"), what="kube-scheduler has looked at it")
     assert room.get("busy")["status"]["phase"] == "Running"
     assert "deletionTimestamp" not in room.get("busy")["metadata"]
     assert "nominatedNodeName" not in room.get("urgent")["status"]

@@ -36,9 +36,9 @@ def pair(plane: ControlPlane, nodes: None) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     with contextlib.closing(ours):
-        ours.add("one", elect=True).start()
+        ours.start("one", elect=True)
         acting(plane, ours, "one")
-        ours.add("two", elect=True).start()
+        ours.start("two", elect=True)
         yield ours
 
 

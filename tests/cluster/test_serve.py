@@ -7,11 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.pods import Room
 from tests.support.controlplane.api import Api
 from tests.support.controlplane.auditor import Auditor
 from tests.support.controlplane.installed import USER, Installation
 from tests.support.controlplane.plane import ControlPlane
-from tests.support.controlplane.waiting import eventually
+from tests.support.controlplane.waiting import eventually, stays
+
+WRITTEN = {"equipoise.dev/assignment", "equipoise.dev/devices"}
+QUIET_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     ours = Installation(plane)
     ours.apply()
     plane.nodes(2, gpus=8, prefix="serve-")
-    ours.add("a").start()
+    ours.start("a")
     yield ours
     ours.close()
 
@@ -54,6 +58,21 @@ def test_an_annotated_pod_runs_where_it_was_planned_and_sees_its_gpu(
     assert reference == "metadata.annotations['equipoise.dev/devices']"
 
 
+def test_node_and_assignment_come_in_one_event(
+    installed: Installation, api: Api, namespace: str
+) -> None:
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    made = api.post(path, pod("p", "0.5"))
+    eventually(lambda: phase(api, namespace, "p") == "Running", 20, what="p runs")
+    since = {"resourceVersion": made["metadata"]["resourceVersion"], "timeoutSeconds": "1"}
+    seen = [
+        (bool(each["spec"].get("nodeName")), each["metadata"]["annotations"].keys() >= WRITTEN)
+        for each in (event["object"] for event in api.watch(path, since))
+    ]
+    # Not even for one event it has the one without the other.
+    assert set(seen) == {(False, False), (True, True)}
+
+
 def test_it_is_refused_nothing_that_it_asks_the_api_server_for(
     installed: Installation, plane: ControlPlane, api: Api, namespace: str
 ) -> None:
@@ -86,3 +105,28 @@ def test_sixteen_halves_at_once_share_eight_gpus_two_by_two(
         auditor.caught_up()
         assert auditor.problems() == []
         assert len(auditor.held()) == 32
+
+
+def test_while_nothing_changes_it_only_watches(
+    installed: Installation, plane: ControlPlane, api: Api, namespace: str
+) -> None:
+    room = Room(api, namespace)
+    for name in ("first", "second"):
+        room.create(pod(name, "8"))
+    eventually(lambda: room.all_run(2), what="all GPUs are taken")
+    room.create(pod("waits", "0.5"))
+    eventually(lambda: room.waits("waits"), what="the third is told why it waits")
+
+    def silent() -> bool:
+        """Whether our account, kube-scheduler's too, asked for nothing but watches and Leases."""
+        sent = {(each.verb, each.resource) for each in plane.audit.entries(user=USER)}
+        assert {each for each in sent if each[0] != "watch"} <= {("get", "leases")}
+        return True
+
+    def quiet(seconds: float) -> bool:
+        plane.audit.mark()
+        stays(silent, seconds)
+        return True
+
+    eventually(lambda: quiet(3.0), 30, what="all is told and written")
+    quiet(QUIET_SECONDS)

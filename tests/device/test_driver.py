@@ -44,6 +44,15 @@ def test_foreign_is_what_our_processes_do_not_explain(
     assert foreign_mib(used, ours=ours) == foreign
 
 
+def test_what_the_driver_holds_for_each_of_many_processes_of_ours_is_no_strangers() -> None:
+    # As an H200 told it: 518 MiB each, and 6 more for each that no process owns to.
+    many = [(pid, 518) for pid in range(1, 61)]
+    ours = [pid for pid, _ in many]
+    assert foreign_mib(use(60 * (518 + 6), *many), ours=ours) == 0
+    assert foreign_mib(use(60 * (518 + 6) + 518, *many), ours=ours) == 60 * 6 + 518
+    assert foreign_mib(use(60 * (518 + 6), *many)) == 60 * (518 + 6)
+
+
 def test_the_tolerance_can_be_chosen() -> None:
     assert foreign_mib(use(100), tolerance_mib=0) == 100
     assert foreign_mib(use(400), tolerance_mib=500) == 0

@@ -38,7 +38,13 @@ class Scripted:
         return self._answer(Sent("POST", path, body, params=params))
 
     async def patch(
-        self, path: str, body: Any, kind: Patch, params: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any,
+        kind: Patch,
+        params: Mapping[str, str] | None = None,
+        *,
+        brief: bool = False,
     ) -> JSON:
         return self._answer(Sent("PATCH", path, body, kind, params))
 

@@ -46,7 +46,13 @@ class Api:
         return self._store(path, body)
 
     async def patch(
-        self, path: str, body: Any, kind: Patch, params: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any,
+        kind: Patch,
+        params: Mapping[str, str] | None = None,
+        *,
+        brief: bool = False,
     ) -> JSON:
         """Webhooks are merged by name, clientConfig key by key."""
         assert kind is Patch.STRATEGIC

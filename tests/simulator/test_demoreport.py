@@ -4,8 +4,10 @@ import pytest
 
 from scheduler.core.model.ids import TenantName
 from scheduler.simulator.demoreport import (
+    Audit,
     Latency,
     Recorder,
+    Report,
     TenantLine,
     jain_of_service,
     mean,
@@ -60,3 +62,28 @@ def test_latencies_are_in_milliseconds_whatever_the_order_of_calls() -> None:
 def test_nothing_has_no_mean_worth_a_word_and_no_middle() -> None:
     assert (mean([]), middle([])) == (0.0, None)
     assert middle([3.0, 1.0, 2.0, 10.0]) == 2.5
+
+
+def report(oversold: float = 0.0) -> Report:
+    return Report(1.0, 20.0, (), 1.0, 0.0, 0.0, oversold, 0, 0, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "problems", "worst", "sound"),
+    [
+        (0.0, 0.0, (), 0.0, True),
+        (0.5, 0.0, (), 0.5, False),
+        (0.0, 0.25, ("a card was oversold",), 0.25, False),
+        (0.5, 0.25, (), 0.5, False),
+        (0.0, 0.0, ("p was bound without an assignment",), 0.0, False),
+    ],
+)
+def test_the_worse_of_two_counts_is_what_counts(
+    ours: float, theirs: float, problems: tuple[str, ...], worst: float, sound: bool
+) -> None:
+    audited = report(ours).audited(Audit(3, theirs, problems))
+    assert (audited.oversold_gpus, audited.sound) == (worst, sound)
+
+
+def test_without_an_auditor_the_ledger_alone_says_whether_it_is_sound() -> None:
+    assert (report().sound, report(0.1).sound) == (True, False)

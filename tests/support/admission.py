@@ -16,7 +16,8 @@ from scheduler.clock import SystemClock
 from scheduler.kube.client import Client
 from scheduler.settings import Settings, Webhook
 from scheduler.telemetry.metrics import Metrics
-from tests.support.controlplane.api import JSON, Api
+from tests.support.controlplane import namespaces
+from tests.support.controlplane.api import Api
 from tests.support.controlplane.layout import BASE
 from tests.support.controlplane.waiting import eventually
 
@@ -73,7 +74,7 @@ class Admission:
             await Client.connect(kubeconfig=self._kubeconfig) as client,
             admission(self._settings, client, Metrics(), SystemClock()) as found,
         ):
-            tasks = [asyncio.create_task(each) for each in found.work]
+            tasks = [asyncio.create_task(each()) for each in found.work]
             assert found.address is not None
             self.url = found.address.url
             while not found.ready():
@@ -112,7 +113,5 @@ def until_trusted(api: Api) -> None:
 
 def namespace_of(api: Api, name: str, tenant: str = "") -> str:
     """Make a namespace, a tenant's if one is named; return the path of its pods."""
-    labels = {"equipoise.dev/tenant": tenant} if tenant else {}
-    body: JSON = {"metadata": {"name": name, "labels": labels}}
-    api.post("/api/v1/namespaces", body)
+    namespaces.create(api, name, labels={"equipoise.dev/tenant": tenant} if tenant else {})
     return f"/api/v1/namespaces/{name}/pods"

@@ -147,6 +147,21 @@ class ClientContract:
 
         assert changed["data"] == {"b": "2", "c": "3"}
 
+    async def test_a_brief_patch_is_answered_with_metadata_that_is_up_to_date(
+        self, client: Client, namespace: str
+    ) -> None:
+        made = await client.post(CONFIG_MAPS.list_path(namespace), config("c", a="1"))
+        path = CONFIG_MAPS.path("c", namespace)
+
+        told = await client.patch(path, {"data": {"a": "2"}}, Patch.MERGE, brief=True)
+
+        assert "data" not in told
+        stored = await client.get(path)
+        assert stored["data"] == {"a": "2"}
+        for key in ("uid", "resourceVersion"):
+            assert told["metadata"][key] == stored["metadata"][key]
+        assert made["metadata"]["resourceVersion"] != told["metadata"]["resourceVersion"]
+
     async def test_a_strategic_patch_takes_one_gate_and_leaves_the_others(
         self, client: Client, namespace: str
     ) -> None:

@@ -49,7 +49,8 @@ def limits(
         return {}
     memory_mib = min(slot.memory_mib for slot in placement.slots)
     notes = {
-        # By ordinal: MPS was seen to ignore limits given by UUID (k8s-device-plugin 0.15.0).
+        # By ordinal: older MPS daemons ignore limits by UUID (k8s-device-plugin#572). No ordinal
+        # too many: of a list with a card that the process doesn't see, MPS keeps nothing.
         MPS_MEMORY: ",".join(f"{n}={memory_mib}M" for n in range(len(placement.slots))),
         MPS_THREADS: str(_percent(placement) if MPS in serves else 100),
     }
@@ -62,6 +63,6 @@ def limits(
 
 
 def _percent(placement: Placement) -> int:
-    """Rounded up: MPS reads 0 as no limit, and a share is never less than was promised."""
+    """Rounded up: MPS reads 0 as no limit. It rounds down itself, to pairs of multiprocessors."""
     largest = max(slot.milli for slot in placement.slots)
     return min(100, -(-largest * 100 // MILLI))

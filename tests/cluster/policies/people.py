@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.policies.specimens import untouched
+from tests.support.controlplane import namespaces
 from tests.support.controlplane.api import JSON, Api, Refused
 from tests.support.controlplane.layout import BASE
 from tests.support.controlplane.plane import ControlPlane
@@ -62,6 +63,7 @@ class People:
 def police(plane: ControlPlane) -> None:
     """Apply CRDs and policies, and wait until the policies are in force."""
     plane.apply(BASE / "namespace.yaml", BASE / "crds")
+    namespaces.furnish(plane.api, SYSTEM)
     group = "/apis/equipoise.dev/v1alpha1"
     eventually(lambda: all(_allowed(plane.api, f"{group}/{kind}") for kind in CUSTOM), what="CRDs")
     plane.apply(*sorted((BASE / "policies").glob("*.yaml")))
@@ -74,8 +76,8 @@ def police(plane: ControlPlane) -> None:
 
 def settle(plane: ControlPlane) -> None:
     """Make the namespaces, the nodes (objects only) and the roles of the people."""
-    namespace(plane.api, TEAM, labels={"equipoise.dev/tenant": "a"})
-    namespace(plane.api, OUTSIDE)
+    namespaces.create(plane.api, TEAM, labels={"equipoise.dev/tenant": "a"})
+    namespaces.create(plane.api, OUTSIDE)
     plane.nodes(2, prefix="gpu-", kwok=False)
     operators = [{"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}]
     custom = [*GPUNODES, "tenants/status"]
@@ -99,15 +101,6 @@ def disown(api: Api) -> None:
     for name in ("test-operator", "test-equipoise"):
         for kind in ("clusterrolebindings", "clusterroles"):
             api.delete(f"{RBAC}/{kind}/{name}")
-
-
-def namespace(api: Api, name: str, *, labels: dict[str, str] | None = None) -> None:
-    """Create a namespace, and wait until pods can be made in it."""
-    body = {"metadata": {"name": name, "labels": labels or {}}}
-    # The one of the file before may still be going.
-    eventually(lambda: _created(api, "/api/v1/namespaces", body), 60, what=f"namespace {name}")
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    eventually(lambda: api.find(account), what=f"the service account of {name}")
 
 
 def refusal(action: Callable[[], object]) -> str:
@@ -135,7 +128,7 @@ def _role(api: Api, name: str, rules: list[JSON], subjects: list[JSON]) -> None:
         ("clusterroles", {"rules": rules}),
         ("clusterrolebindings", {"roleRef": ref, "subjects": subjects}),
     ):
-        _created(api, f"{RBAC}/{path}", {"metadata": {"name": name}, **body})
+        api.ensure(f"{RBAC}/{path}", {"metadata": {"name": name}, **body})
 
 
 def _ruler(api: Api, namespace: str, user: str) -> None:
@@ -146,20 +139,8 @@ def _ruler(api: Api, namespace: str, user: str) -> None:
         ("roles", {"rules": rules}),
         ("rolebindings", {"roleRef": ref, "subjects": [_user(user)]}),
     ):
-        _created(
-            api, f"{RBAC}/namespaces/{namespace}/{path}", {"metadata": {"name": "ruler"}, **body}
-        )
-
-
-def _created(api: Api, path: str, body: JSON) -> bool:
-    """Create an object; return whether there was none of that name."""
-    try:
-        api.post(path, body)
-    except Refused as error:
-        if error.status != 409:
-            raise
-        return False
-    return True
+        where = f"{RBAC}/namespaces/{namespace}/{path}"
+        api.ensure(where, {"metadata": {"name": "ruler"}, **body})
 
 
 def _may(api: Api, user: str, where: str) -> bool:

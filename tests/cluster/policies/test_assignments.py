@@ -140,12 +140,15 @@ def test_only_equipoise_posts_bindings_with_an_assignment(
     assert refusal(lambda: people[who].post(target, body)) == key + ONLY_OURS
 
 
+@pytest.mark.parametrize("legacy", [False, True], ids=["pods-binding", "bindings"])
 @pytest.mark.parametrize("key", [FRACTION, "equipoise.dev/preemptible", "gpu-memory"])
 @pytest.mark.parametrize("who", ["tenant", "equipoise"])
-def test_no_binding_raises_a_request(people: People, waiting: JSON, who: str, key: str) -> None:
+def test_no_binding_raises_a_request(
+    people: People, waiting: JSON, who: str, key: str, legacy: bool
+) -> None:
     body = binding(waiting, NODE, {key: "1"})
-    said = refusal(lambda: people[who].post(path(waiting, "binding"), body))
-    assert said == key + SETTLED
+    target = f"/api/v1/namespaces/{TEAM}/bindings" if legacy else path(waiting, "binding")
+    assert refusal(lambda: people[who].post(target, body)) == key + SETTLED
 
 
 def test_a_tenants_binding_injects_no_devices(people: People, waiting: JSON) -> None:

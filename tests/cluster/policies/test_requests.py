@@ -19,7 +19,7 @@ from tests.cluster.policies.specimens import (
     untouched,
     without,
 )
-from tests.support.controlplane.api import JSON
+from tests.support.controlplane.api import JSON, STRATEGIC, Refused
 
 SETTLED = (
     " is settled once the pod exists; delete the pod and create it with the request that you want"
@@ -98,9 +98,26 @@ def test_nobody_raises_the_request_of_a_running_pod(
     assert refusal(lambda: people[who].patch(path(running), body)) == FRACTION + SETTLED
 
 
-def test_through_ephemeral_containers_no_request_is_raised(people: People, running: JSON) -> None:
-    people["tenant"].patch(path(running, "ephemeralcontainers"), notes(**{FRACTION: "1"}))
+@pytest.mark.parametrize("subresource", ["ephemeralcontainers", "resize"])
+def test_through_other_subresources_no_request_is_raised(
+    people: People, running: JSON, subresource: str
+) -> None:
+    people["tenant"].patch(path(running, subresource), notes(**{FRACTION: "1"}))
     assert people["tenant"].get(path(running))["metadata"]["annotations"][FRACTION] == "0.5"
+
+
+ON_A_NODE: JSON = {"spec": {"nodeName": NODE}}
+
+
+def test_nobody_puts_a_waiting_pod_on_a_node(people: People, waiting: JSON) -> None:
+    with pytest.raises(Refused, match="may not change fields"):
+        people["tenant"].patch(path(waiting), ON_A_NODE, STRATEGIC)
+
+
+@pytest.mark.parametrize("subresource", ["status", "ephemeralcontainers", "resize"])
+def test_nor_through_a_subresource(people: People, waiting: JSON, subresource: str) -> None:
+    people["tenant"].patch(path(waiting, subresource), ON_A_NODE, STRATEGIC)
+    assert "nodeName" not in people["tenant"].get(path(waiting))["spec"]
 
 
 PAST_THE_WEBHOOK = [

@@ -188,8 +188,11 @@ class FakeApi:
             if seen.watches:
                 return await self._watch(request, target, seen.query)
             return wire.answer(self._list(target, seen.query))
-        created = seen.verb == "POST"
-        return wire.answer(self._one(seen, target), 201 if created else 200)
+        created, found = seen.verb == "POST", self._one(seen, target)
+        if seen.wants_metadata:
+            about = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+            found = {**about, "metadata": found["metadata"]}
+        return wire.answer(found, 201 if created else 200)
 
     def _one(self, seen: Seen, target: Target) -> JSON:
         key, sub = target.key, target.sub

@@ -24,6 +24,11 @@ class Seen:
     kind: str
     authorization: str
     peer: int
+    accept: str
+
+    @property
+    def wants_metadata(self) -> bool:
+        return "as=PartialObjectMetadata" in self.accept
 
     @property
     def watches(self) -> bool:
@@ -53,6 +58,7 @@ async def read(request: web.Request) -> Seen:
         request.content_type,
         request.headers.get("Authorization", ""),
         request.transport.get_extra_info("peername")[1] if request.transport else 0,
+        request.headers.get("Accept", ""),
     )
 
 

@@ -1,6 +1,6 @@
 """ServiceAccounts and their tokens, made by the TokenRequest API as a kubelet would."""
 
-from tests.support.controlplane.api import JSON, Api, Refused
+from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.waiting import eventually
 
 SYSTEM = "equipoise-system"
@@ -8,22 +8,23 @@ SECONDS = 3600
 
 
 def token(
-    api: Api, namespace: str, name: str, *, pod: JSON | None = None, seconds: int = SECONDS
+    api: Api, namespace: str, name: str, *, holder: JSON | None = None, seconds: int = SECONDS
 ) -> str:
     """Return a token of a ServiceAccount, which is made if it isn't there.
 
-    With a pod it is bound to that pod, and names the pod's node in its claims.
+    With a holder, a pod or a Secret, it is good as long as that exists; one that is bound to a pod
+    names the pod's node in its claims.
     """
-    _create(api, "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    api.ensure("/api/v1/namespaces", {"metadata": {"name": namespace}})
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    _create(api, accounts, {"metadata": {"name": name}})
+    api.ensure(accounts, {"metadata": {"name": name}})
     spec: JSON = {"expirationSeconds": seconds}
-    if pod is not None:
+    if holder is not None:
         spec["boundObjectRef"] = {
-            "kind": "Pod",
+            "kind": holder["kind"],
             "apiVersion": "v1",
-            "name": pod["metadata"]["name"],
-            "uid": pod["metadata"]["uid"],
+            "name": holder["metadata"]["name"],
+            "uid": holder["metadata"]["uid"],
         }
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     made: str = api.post(f"{accounts}/{name}/token", body)["status"]["token"]
@@ -32,12 +33,8 @@ def token(
 
 def agent_pod(api: Api, node: str, *, account: str = "equipoise-agent") -> JSON:
     """Return the pod in which the agent of a node would run; it is made if it isn't there."""
-    _create(api, "/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
-    _create(
-        api,
-        f"/api/v1/namespaces/{SYSTEM}/serviceaccounts",
-        {"metadata": {"name": account}},
-    )
+    api.ensure("/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
+    api.ensure(f"/api/v1/namespaces/{SYSTEM}/serviceaccounts", {"metadata": {"name": account}})
     pods = f"/api/v1/namespaces/{SYSTEM}/pods"
     name = f"{account}-{node}"
     pod = {
@@ -49,13 +46,5 @@ def agent_pod(api: Api, node: str, *, account: str = "equipoise-agent") -> JSON:
             "tolerations": [{"operator": "Exists"}],
         },
     }
-    _create(api, pods, pod)
+    api.ensure(pods, pod)
     return eventually(lambda: api.find(f"{pods}/{name}"), what=f"pod {name}")
-
-
-def _create(api: Api, path: str, body: JSON) -> None:
-    try:
-        api.post(path, body)
-    except Refused as error:
-        if error.status != 409:
-            raise

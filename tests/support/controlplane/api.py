@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,14 +39,16 @@ class Api:
             context.load_cert_chain(user["client-certificate"], user["client-key"])
         if "tokenFile" in user:
             headers["Authorization"] = f"Bearer {Path(user['tokenFile']).read_text().strip()}"
-        self._http = httpx.Client(
+        self._there = partial(
+            httpx.Client,
             base_url=cluster["server"],
             verify=context,
             headers=headers,
             timeout=timeout,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             trust_env=False,
         )
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        self._http = self._there(limits=limits)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +83,16 @@ class Api:
 
     def post(self, path: str, body: object, params: Mapping[str, str] | None = None) -> JSON:
         return self._ask("POST", path, body=body, params=params)
+
+    def ensure(self, path: str, body: object) -> bool:
+        """Create an object; whether there was none of that name."""
+        try:
+            self.post(path, body)
+        except Refused as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
 
     def put(self, path: str, body: object, params: Mapping[str, str] | None = None) -> JSON:
         return self._ask("PUT", path, body=body, params=params)
@@ -117,11 +130,16 @@ class Api:
     ) -> Iterator[JSON]:
         """Yield the events of a watch until the server ends it.
 
-        After `idle_seconds` without any it raises httpx.ReadTimeout.
+        After `idle_seconds` without any it raises httpx.ReadTimeout. Its connection is its own: one
+        that is left in the middle is closed by the collector, perhaps while this very thread holds
+        the lock of the others.
         """
         limits = httpx.Timeout(30.0, read=idle_seconds)
         query = {"watch": "true", **(params or {})}
-        with self._http.stream("GET", path, params=query, timeout=limits) as answer:
+        with (
+            self._there() as http,
+            http.stream("GET", path, params=query, timeout=limits) as answer,
+        ):
             if answer.is_error:
                 answer.read()
                 raise _refused(answer)

@@ -55,6 +55,7 @@ class Books:
     versions: dict[str, str] = field(default_factory=dict)
     worst: dict[Device, Worst] = field(default_factory=dict)
     wrongs: list[str] = field(default_factory=list)
+    placed: int = 0
     _seen: dict[str, tuple[str, str]] = field(default_factory=dict)
     _used: dict[Device, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
@@ -79,6 +80,14 @@ class Books:
             self.wrongs.append(f"{_name(pod)} was bound and is not any more")
         if event == "DELETED":
             self.versions.pop(uid, None)
+
+    def oversold_gpus(self) -> float:
+        """The most by which one device was ever oversold, in compute or memory, as part of it."""
+        parts = [worst.milli / WHOLE for worst in self.worst.values()]
+        for device, worst in self.worst.items():
+            if worst.memory_mib:
+                parts.append(worst.memory_mib / self.memory[device])
+        return max(parts, default=0.0)
 
     def _bound(self, uid: str, pod: JSON) -> None:
         node, text = pod["spec"]["nodeName"], pod["metadata"].get("annotations", {})
@@ -113,6 +122,7 @@ class Books:
         if version != 1 or node != pod["spec"]["nodeName"] or len(rows) != len(body["slots"]):
             self._note(f"{_name(pod)} on {pod['spec']['nodeName']} has the assignment {text}")
         self.holders[uid] = Held(_name(pod), pod["spec"]["nodeName"], text, rows)
+        self.placed += 1
         for uuid, (milli, mib) in rows.items():
             self._add((pod["spec"]["nodeName"], uuid), milli, mib)
 
@@ -169,6 +179,18 @@ class Auditor:
                 uid: (held.node, {uuid: milli for uuid, (milli, _) in held.shares.items()})
                 for uid, held in self._books.holders.items()
             }
+
+    @property
+    def placed(self) -> int:
+        """How many pods it ever saw on a node with an assignment."""
+        with self._lock:
+            return self._books.placed
+
+    @property
+    def oversold_gpus(self) -> float:
+        """The most by which one device was ever oversold, in compute or memory, as part of it."""
+        with self._lock:
+            return self._books.oversold_gpus()
 
     def problems(self) -> list[str]:
         """Return everything that was ever wrong, one sentence each."""

@@ -15,10 +15,13 @@ from typing import Any
 
 import yaml
 
-from tests.support.controlplane.api import JSON
+from tests.support.controlplane import namespaces
+from tests.support.controlplane.api import JSON, Api, Refused
 from tests.support.controlplane.layout import BASE, ROOT
 from tests.support.controlplane.plane import ControlPlane
-from tests.support.controlplane.replicas import Ports, Replica, replica
+from tests.support.controlplane.processes import Process
+from tests.support.controlplane.replicas import Ports, Replica, answers, replica
+from tests.support.controlplane.waiting import eventually
 
 NAMESPACE = "equipoise-system"
 ACCOUNT = "equipoise-scheduler"
@@ -77,6 +80,27 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
             end.shutdown(socket.SHUT_RDWR)
 
 
+def _command(config: Path) -> tuple[str, ...]:
+    return (sys.executable, "-m", "scheduler", "serve", "--config", str(config))
+
+
+def _environment(kubeconfig: Path) -> dict[str, str]:
+    return {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT)}
+
+
+def _asked(api: Api) -> bool:
+    """Whether the API server has heard of the webhook, and trusts and reaches it."""
+    body = {
+        "metadata": {"name": "probe", "annotations": {"equipoise.dev/gpu-fraction": "1"}},
+        "spec": {"containers": [{"name": "main", "image": "none"}]},
+    }
+    try:
+        made = api.post("/api/v1/namespaces/default/pods", body, {"dryRun": "All"})
+    except Refused:
+        return False
+    return bool(made["spec"].get("schedulingGates"))
+
+
 @dataclass
 class Installation:
     """What is installed. `settings` are groups of serve's settings, as in its file."""
@@ -93,6 +117,7 @@ class Installation:
         plane.apply(BASE / "namespace.yaml", *sorted((BASE / "crds").glob("*.yaml")))
         plane.apply(BASE / "rbac.yaml", *sorted((BASE / "policies").glob("*.yaml")))
         plane.apply(BASE / "tenants.yaml")
+        namespaces.furnish(plane.api, NAMESPACE)
         if webhook:
             plane.apply(self._webhook())
 
@@ -102,26 +127,50 @@ class Installation:
         *,
         elect: bool = False,
         server: str | None = None,
+        credentials: Path | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Replica:
-        """Make a replica that isn't started; `server` is another way to the API server."""
+        """Make a replica that isn't started.
+
+        `server` is another way to the API server, `credentials` another kubeconfig; both for
+        `serve` alone, and not for its kube-scheduler.
+        """
         ports = self.ports[name] = Ports()
         kubeconfig = self.plane.service_account(NAMESPACE, ACCOUNT)
-        mine = self._elsewhere(kubeconfig, server, name) if server else kubeconfig
+        mine = credentials or kubeconfig
+        mine = self._elsewhere(mine, server, name) if server else mine
         config = self._settings(name, ports, elect, settings or {})
-        argv = (sys.executable, "-m", "scheduler", "serve", "--config", str(config))
         made = replica(
             self.plane,
             name=name,
-            serve=argv,
+            serve=_command(config),
             kubeconfig=kubeconfig,
             ports=ports,
-            env={"KUBECONFIG": str(mine), "PYTHONPATH": str(ROOT)},
+            env=_environment(mine),
             elect=elect,
         )
         self.door.ports.append(ports.webhook)
         self.replicas[name] = made
         return made
+
+    def start(self, name: str, **how: Any) -> Replica:
+        """Make a replica and start it; wait until the API server asks it about new pods."""
+        made = self.add(name, **how)
+        made.start()
+        eventually(lambda: _asked(self.plane.api), 30, what="the webhook is asked")
+        return made
+
+    def admit_only(self, name: str) -> Process:
+        """Start a `serve` that serves the webhook and never acts: nobody beside it leads."""
+        ports = self.ports[name] = Ports()
+        nobody = {"leadership": {"url": ports.scheduler_url}}
+        config = self._settings(name, ports, False, nobody)
+        env = _environment(self.plane.service_account(NAMESPACE, ACCOUNT))
+        started = Process(_command(config), self.plane.layout.log(f"{name}-serve"), env=env)
+        ready = f"http://127.0.0.1:{ports.web}/readyz"
+        eventually(lambda: answers(ready), 60, what=f"{name} is ready; see {started.log}")
+        self.door.ports.append(ports.webhook)
+        return started
 
     def close(self) -> None:
         """End all replicas."""

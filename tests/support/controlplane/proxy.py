@@ -6,16 +6,19 @@ all; watches are streamed.
 
 import http.client
 import json
+import re
+import socket
 import ssl
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from tests.support.controlplane.plane import ControlPlane
 
+_GONE = re.compile(rb'"type":"ERROR".*"code":410')
 _HOP = ("connection", "keep-alive", "transfer-encoding", "host", "content-length")
 
 
@@ -35,6 +38,15 @@ class Request:
     def releases(self) -> bool:
         """Whether it takes a gate off a pod."""
         return self.verb == "PATCH" and b"schedulingGates" in self.body
+
+    @property
+    def nominates(self) -> bool:
+        """Whether it says on which node a pod is to be tried first."""
+        return self.verb == "PATCH" and b"nominatedNodeName" in self.body
+
+    @property
+    def watches(self) -> bool:
+        return self.verb == "GET" and "watch=1" in urlsplit(self.path).query
 
     @property
     def binds(self) -> bool:
@@ -71,12 +83,17 @@ def lose_after(act: Callable[[], None] | None = None) -> Fault:
 
 @dataclass
 class Proxy:
-    """Listens on a port of its own; `choose` is asked for every request, one at a time."""
+    """Listens on a port of its own; `choose` is asked for every request, one at a time.
+
+    `expired` are the watches that were told that what they ask for is forgotten (410).
+    """
 
     plane: ControlPlane
     choose: Choose = lambda request: None
     seen: list[Request] = field(default_factory=list)
+    expired: list[Request] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: set[socket.socket] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         pair = self.plane.authority.server("proxy", ["127.0.0.1"])
@@ -100,6 +117,23 @@ class Proxy:
         with self._lock:
             self.seen.append(request)
             return self.choose(request)
+
+    def cut(self) -> None:
+        """Break all watches off."""
+        with self._lock:
+            for each in self._open:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def watching(self, caller: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._open.add(caller)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(caller)
 
     def upstream(self) -> http.client.HTTPSConnection:
         there = urlsplit(self.plane.layout.url)
@@ -187,10 +221,16 @@ class _Handler(BaseHTTPRequestHandler):
         with answer:
             if fault.after:
                 fault.after()
-            if not fault.lost:
+            if fault.lost:
+                return
+            request = Request(self.command, self.path, body)
+            if not request.watches:
                 self._pass_back(answer)
+                return
+            with self.proxy.watching(self.connection):
+                self._pass_back(answer, request)
 
-    def _pass_back(self, answer: http.client.HTTPResponse) -> None:
+    def _pass_back(self, answer: http.client.HTTPResponse, watch: Request | None = None) -> None:
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _HOP:
@@ -198,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         while chunk := answer.read1(65536):
+            if watch is not None and _GONE.search(chunk):
+                self.proxy.expired.append(watch)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")

@@ -59,13 +59,16 @@ class Serve:
 
 
 class Container:
-    """One process of the pod. Only the thread that supervises it calls its methods."""
+    """One process of the pod. Only the thread that supervises it calls its methods.
+
+    While it is `held` by a test no probe ends it.
+    """
 
     def __init__(self, start: Callable[[], Process], grace: float) -> None:
         self._start, self._grace = start, grace
         self.process: Process | None = None
         self.starts = 0
-        self.answered = False
+        self.answered = self.held = False
         self._failures = 0
         self._due, self._kill_at = 0.0, float("inf")
 
@@ -84,6 +87,8 @@ class Container:
 
     def probed(self, good: bool, now: float) -> None:
         """Take a probe's answer in; too many failures in a row end the process."""
+        if self.held:
+            return
         self.answered = self.answered or good
         self._failures = 0 if good else self._failures + 1
         limit = FAILURES if self.answered else START_FAILURES
@@ -130,13 +135,25 @@ class Replica:
 
     def kill_scheduler(self) -> None:
         self._send("kube-scheduler", signal.SIGKILL)
+        self.containers["kube-scheduler"].held = False
+
+    def stop_scheduler(self) -> None:
+        """SIGSTOP: it looks at no pod until it goes on or is killed, whatever the probe says."""
+        self.containers["kube-scheduler"].held = True
+        self._send("kube-scheduler", signal.SIGSTOP)
+
+    def continue_scheduler(self) -> None:
+        self._send("kube-scheduler", signal.SIGCONT)
+        self.containers["kube-scheduler"].held = False
 
     def stop_serve(self) -> None:
         """SIGSTOP: it keeps its connections and answers nothing."""
         self._send("serve", signal.SIGSTOP)
 
     def continue_serve(self) -> None:
-        self._send("serve", signal.SIGCONT)
+        """Let it go on, unless it was ended meanwhile for answering nothing."""
+        with contextlib.suppress(RuntimeError):
+            self._send("serve", signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill both at once and start nothing again."""

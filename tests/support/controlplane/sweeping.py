@@ -28,8 +28,7 @@ def sweep(api: Api) -> None:
 
     CRDs, RBAC and the namespace equipoise-system stay.
     """
-    for rules in _RULES:
-        _delete(api, rules, prefix="equipoise")
+    _delete_rules(api)
     for namespace in _names(api, "/api/v1/namespaces") - _KEPT:
         drop_namespace(api, namespace)
     _delete(api, "/api/v1/namespaces/default/pods")
@@ -41,12 +40,23 @@ def sweep(api: Api) -> None:
     eventually(lambda: _ungoverned(api), 30, what="the policies are forgotten")
 
 
+def drop_rules(api: Api) -> None:
+    """Delete our webhooks and policies; wait until the API server goes by none of them."""
+    _delete_rules(api)
+    eventually(lambda: _ungoverned(api), 30, what="the policies are forgotten")
+
+
 def drop_namespace(api: Api, name: str) -> None:
     """Delete a namespace and what is in it; wait until its pods are gone, not until it is."""
     pods = f"/api/v1/namespaces/{name}/pods"
     _try_delete(api, f"/api/v1/namespaces/{name}")
     _delete(api, pods)
     eventually(lambda: not api.items(pods), 30, what=f"the pods of {name} are gone")
+
+
+def _delete_rules(api: Api) -> None:
+    for rules in _RULES:
+        _delete(api, rules, prefix="equipoise")
 
 
 def _delete(api: Api, resource: str, *, prefix: str = "") -> None:

@@ -1,0 +1,1 @@
+"""What Equipoise costs on a real control plane: rates, latencies, memory, a quiet minute."""
