@@ -16,7 +16,7 @@ UV_VERSION := 0.13.9
 .PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs lock clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install into .venv what requirements.lock pins
 

@@ -18,6 +18,9 @@ from scheduler.core.model.errors import InvalidInput
 
 T = TypeVar("T")
 
+MOST_HELD = 2**16
+"""Bytes of an answer that wait for the rest of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -50,6 +53,9 @@ class _OneWrite(asyncio.Transport):
         if not self._held:
             self._later(self._hand_on)
         self._held += data
+        if len(self._held) > MOST_HELD:
+            # Only what was handed on can tell its writer to wait.
+            self._hand_on()
 
     def close(self) -> None:
         self._hand_on()
@@ -71,8 +77,9 @@ class _OneWrite(asyncio.Transport):
         self._inner.resume_reading()
 
     def _hand_on(self) -> None:
-        if self._held:
-            whole, self._held = bytes(self._held), bytearray()
+        whole, self._held = bytes(self._held), bytearray()
+        # Who hung up meanwhile gets nothing; uvloop would raise.
+        if whole and not self._inner.is_closing():
             self._inner.write(whole)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tests.support.controlplane import namespaces, owners
 from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.waiting import eventually
 
@@ -57,13 +58,8 @@ def _name(number: int) -> str:
 
 
 def _namespace(api: Api, name: str) -> JSON:
-    labels = {"equipoise.dev/tenant": name}
-    api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
-    path = f"/api/v1/namespaces/{name}"
-    eventually(lambda: api.find(f"{path}/serviceaccounts/default"), 60, what=f"{name} is usable")
-    made = api.post(f"{path}/configmaps", {"metadata": {"name": "owner"}})
-    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "controller": True}
-    return {**reference, "uid": made["metadata"]["uid"]}
+    namespaces.create(api, name, labels={"equipoise.dev/tenant": name})
+    return owners.create(api, name)
 
 
 def tenants() -> Iterator[JSON]:

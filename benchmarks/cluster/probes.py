@@ -17,21 +17,30 @@ EVERY_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds of so many calls; `worst` None where only buckets are known."""
+    """Milliseconds of so many calls; `worst` None where only buckets are known.
+
+    `failed` of them had no answer, or none with status 200.
+    """
 
     what: str
     calls: int
     p50: float
     p99: float
     worst: float | None
+    failed: int = 0
 
 
 class Probe:
-    """Posts the same body again and again on one connection, in a thread, while the block lasts."""
+    """Posts the same body twenty times a second, in a thread, while the block lasts.
+
+    A call's time counts from the moment in which it was due: what one that hangs keeps from being
+    asked counts, too.
+    """
 
     def __init__(self, what: str, url: str, body: object) -> None:
         self._what, self._url, self._body = what, urlsplit(url), orjson.dumps(body)
         self._took: list[float] = []
+        self._failed = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
 
@@ -45,18 +54,30 @@ class Probe:
 
     def latency(self) -> Latency:
         took = sorted(self._took)
-        return Latency(self._what, len(took), _at(took, 0.5), _at(took, 0.99), took[-1])
+        if not took:
+            raise SystemExit(f"{self._what}: none of its calls was answered")
+        p50, p99 = _at(took, 0.5), _at(took, 0.99)
+        return Latency(self._what, len(took), p50, p99, took[-1], self._failed)
 
     def _ask(self) -> None:
-        connection = self._connection()
-        while not self._ending.wait(EVERY_SECONDS):
-            began = time.perf_counter()
-            connection.request("POST", self._url.path, self._body, {"Content-Type": JSON})
-            with connection.getresponse() as answer:
-                answer.read()
-                if answer.status == http.client.OK:
-                    self._took.append((time.perf_counter() - began) * 1000)
+        connection, due = self._connection(), time.perf_counter()
+        while not self._ending.is_set():
+            due += EVERY_SECONDS
+            time.sleep(max(0.0, due - time.perf_counter()))
+            try:
+                good = self._call(connection)
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                good = False
+            self._failed += not good
+            self._took.append((time.perf_counter() - due) * 1000)
         connection.close()
+
+    def _call(self, connection: http.client.HTTPConnection) -> bool:
+        connection.request("POST", self._url.path, self._body, {"Content-Type": JSON})
+        with connection.getresponse() as answer:
+            answer.read()
+            return answer.status == http.client.OK
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = str(self._url.hostname), self._url.port

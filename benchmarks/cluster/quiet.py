@@ -20,11 +20,11 @@ STEADY_SECONDS = 5.0
 class Quiet:
     """Requests in so many seconds, by verb and resource; and what serve used meanwhile.
 
-    `run` pods run, `wait` others wait for GPUs all the time.
+    `bound` pods have their GPUs, `wait` others wait for some all the time. There are no kubelets.
     """
 
     seconds: float
-    run: int
+    bound: int
     wait: int
     requests: Counter[str]
     cpu_seconds: float
@@ -41,7 +41,7 @@ def measure(nodes: int, pods: int, seconds: float) -> Quiet:
     """Let pods run and, where they don't all fit, others wait; then listen."""
     with world(nodes, AUDITED) as there, there.governed(pods) as ours:
         with there.counting(pods) as bound, acting(ours, "quiet", elect=True) as replica:
-            eventually(lambda: bound.count, LIMIT_SECONDS, what="pods have nodes")
+            eventually(lambda: bound.count > 0, LIMIT_SECONDS, what="pods have nodes")
             bound.settle(STEADY_SECONDS)
             time.sleep(SETTLE_SECONDS)
             serve, audit = replica.processes["serve"], there.plane.audit
@@ -50,5 +50,5 @@ def measure(nodes: int, pods: int, seconds: float) -> Quiet:
             time.sleep(seconds)
             found = Counter(f"{each.verb} {each.resource}" for each in audit.entries(user=USER))
             used = serve.usage()
-        cpu, run = used.cpu_seconds - before, bound.count
-        return Quiet(seconds, run, pods - run, found, cpu, used.memory_mib)
+        cpu, placed = used.cpu_seconds - before, bound.count
+        return Quiet(seconds, placed, pods - placed, found, cpu, used.memory_mib)

@@ -106,7 +106,7 @@ async def _lift(world: World, pods: int) -> None:
     async def lift(number: int) -> None:
         async with slots:
             path = PODS.path(f"p{number}", f"bench-{number % TENANTS}")
-            await client.patch(path, body, Patch.STRATEGIC)
+            await client.patch(path, body, Patch.STRATEGIC, brief=True)
 
     async with client, asyncio.TaskGroup() as group:
         for number in range(pods):

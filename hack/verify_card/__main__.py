@@ -45,7 +45,7 @@ FAULTS: tuple[Step, ...] = (fault.alone, fault.shared)
 
 PROBLEMS = (
     *(NoAnswer, DeviceError, pynvml.NVMLError),
-    *(OSError, LookupError, subprocess.SubprocessError),
+    *(OSError, LookupError, ValueError, subprocess.SubprocessError),
 )
 """What may break a step."""
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ class Daemon:
     def __init__(self, uuid: str) -> None:
         self._control = shutil.which(CONTROL)
         self._folder = Path(tempfile.mkdtemp(prefix="verify-card-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.env = {
             "CUDA_MPS_PIPE_DIRECTORY": str(self._folder / "pipe"),
             "CUDA_MPS_LOG_DIRECTORY": str(self._folder / "log"),

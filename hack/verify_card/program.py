@@ -46,7 +46,12 @@ class Program:
             text=True,
         )
         self.pid = self._process.pid
-        self.refused = str(self.answer()["error"])
+        try:
+            self.refused = str(self.answer()["error"])
+        except NoAnswer:
+            # Nobody else knows of it yet.
+            self.kill()
+            raise
 
     def ask(self, command: str) -> Answer:
         """Give a command and return the answer."""

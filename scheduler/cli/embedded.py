@@ -186,6 +186,9 @@ class _Applier:
     async def warn(self, pod: Pod, verdict: Verdict) -> None:
         """Nobody reads events here; the page shows the device."""
 
+    async def remind(self, pod: Pod, node: NodeName) -> None:
+        """The stand-in for kube-scheduler looks at every pod again and again."""
+
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         """Nothing here would make a pod again."""
         return False

@@ -19,7 +19,7 @@ from scheduler.controller.rounds import profile_of
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.podreader import PodJSON
 from scheduler.core.model.pods import Pod
@@ -124,6 +124,9 @@ class _Still:
         pass
 
     async def warn(self, pod: Pod, verdict: Verdict) -> None:
+        pass
+
+    async def remind(self, pod: Pod, node: NodeName) -> None:
         pass
 
     async def evict(self, pod: Pod, why: Verdict) -> bool:

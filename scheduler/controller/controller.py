@@ -216,6 +216,14 @@ class Controller:
         """Return pods that were released to nodes and have no place there, or one that may end."""
         return self._state.astray()
 
+    def homeless(self) -> list[Journey]:
+        """Return pods that kube-scheduler turned down, and that may go to any node still."""
+        return self._state.journeys.homeless()
+
+    def remind(self, pod: Pod, node: NodeName) -> None:
+        """Have kube-scheduler look at such a pod again: that node has room for it."""
+        self._execution.remind(pod, node)
+
     def reserve(self, pod: Pod, placement: Placement) -> None:
         """Reserve a place for a pod on its way; where that fails it has to wait for one."""
         try:

@@ -10,7 +10,9 @@ from scheduler.controller.messenger import Messenger
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.controller.state import State
 from scheduler.core.model.errors import LedgerError, ReleaseRefused
+from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Admit, Hold, Plan
+from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.settings import Kube
 
@@ -54,6 +56,10 @@ class Execution:
             self._evict_stuck()
             for pod, why in self._state.casualties.news():
                 self._messenger.warn(pod, why)
+
+    def remind(self, pod: Pod, node: NodeName) -> None:
+        """Have kube-scheduler look again at a pod for which that node has room."""
+        self._messenger.remind(pod, node)
 
     def take_back(self) -> None:
         """Put pods whose release isn't known to be stored back in line: the watch knows better."""

@@ -9,6 +9,7 @@ from scheduler.controller.closures import Closures
 from scheduler.controller.controller import Controller
 from scheduler.controller.journeys import Journey
 from scheduler.controller.planner import Planner
+from scheduler.controller.reminders import Reminders
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names, podstate
 from scheduler.core.model.errors import InvalidInput
@@ -62,7 +63,7 @@ class Feed:
         self._controller, self._ledger, self._planner = controller, ledger, planner
         self._tenant_of, self._volumes_of = tenant_of, volumes_of
         self._uses_nvidia = uses_nvidia
-        self._closures = Closures(ledger)
+        self._closures, self._reminders = Closures(ledger), Reminders(ledger, planner)
         self._known: dict[PodUID, _Known] = {}
         self._stored: dict[PodUID, PodJSON] = {}
         self._tenants: dict[str, TenantName] = {}
@@ -126,12 +127,21 @@ class Feed:
             self._move(namespace)
 
     async def reserve_again(self) -> None:
-        """Find a place for pods that were released and have none: they go before all that wait."""
+        """Find a place for pods that were released and have none: they go before all that wait.
+
+        And have kube-scheduler look again at those that it turned down, where there is room now.
+        """
         self._drop_unseen()
         for number, journey in enumerate(self._controller.astray(), start=1):
             self._reserve(journey)
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
+        now = self._controller.clock.now()
+        for reminder in self._reminders.due(self._controller.homeless(), now):
+            if reminder is not None:
+                self._controller.remind(*reminder)
+            # Each is looked for on all nodes.
+            await asyncio.sleep(0)
 
     # --------------------------------------------------------------------------------- one pod
 

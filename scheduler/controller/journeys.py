@@ -85,6 +85,14 @@ class Journeys:
             and trip.journey.owner
         ]
 
+    def homeless(self) -> list[Journey]:
+        """Return those that were turned down and may go to any node still."""
+        return [
+            trip.journey
+            for trip in self._trips.values()
+            if trip.turned_down_at is not None and not trip.journey.pinned
+        ]
+
     def wait_anew(self, now: float, uids: Iterable[PodUID] | None = None) -> None:
         """Let these, or all, be stuck no longer for now: they have another while."""
         for uid in self._trips if uids is None else uids:

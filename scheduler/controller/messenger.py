@@ -7,6 +7,7 @@ from functools import partial
 from scheduler.controller.outbox import Outbox
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.core.model.errors import NotLeading
+from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
@@ -36,6 +37,10 @@ class Messenger:
         """A pod has to be made again."""
         self._outbox.put(partial(self._evict, pod, why))
 
+    def remind(self, pod: Pod, node: NodeName) -> None:
+        """kube-scheduler has to look at a pod again."""
+        self._outbox.put(partial(self._tell, pod, partial(self._applier.remind, pod, node)))
+
     async def idle(self) -> None:
         """Wait until everything is said."""
         await self._outbox.idle()
@@ -47,6 +52,8 @@ class Messenger:
     async def _tell(self, pod: Pod, message: Callable[[], Awaitable[None]]) -> None:
         try:
             await message()
+        except NotLeading as problem:
+            log.info("nobody was told about pod %s: %s", pod.key, problem)
         except Exception:
             log.exception("nobody was told about pod %s", pod.key)
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
@@ -35,6 +35,10 @@ class Applier(Protocol):
 
         False, or whatever it raises: it stays for now, and it is asked again after a while.
         """
+        ...
+
+    async def remind(self, pod: Pod, node: NodeName) -> None:
+        """Have kube-scheduler look again at a pod that it turned down: the node has room for it."""
         ...
 
 

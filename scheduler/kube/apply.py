@@ -77,6 +77,19 @@ class KubeApplier:
         """Have people told what befell a pod that runs."""
         self._notices.tell(pod.ref, verdict, action=Action.WARN)
 
+    async def remind(self, pod: Pod, node: NodeName) -> None:
+        """Nominate the pod to the node anew, which is news to kube-scheduler."""
+        stored = self._pod_of(pod.uid)
+        if stored is None:
+            return
+        # What says so already would be no news.
+        same = mapping(stored, "status").get("nominatedNodeName") == node
+        path = f"{PODS.path(pod.name, pod.namespace)}/status"
+        try:
+            await self._patch(path, *nominate_patch(stored, NodeName("") if same else node))
+        except (Conflict, NotFound):
+            log.debug("pod %s got on meanwhile", pod.key)
+
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         """Evict the pod, so that its owner makes it again; whether it is going.
 

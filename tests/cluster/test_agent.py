@@ -191,7 +191,7 @@ def test_a_pod_that_takes_more_than_its_promise_is_told_of_and_evicted(
         return [each["action"] for each in api.items(events) if each["reason"] == "MemoryOveruse"]
 
     eventually(lambda: "Measure" in actions(), what="it is told")
-    eventually(lambda: status(api, "agents-5").get("use"), what="use is published")
+    eventually(lambda: bool(status(api, "agents-5").get("use")), what="use is published")
     assert status(api, "agents-5")["use"][0]["foreignMiB"] == 0
     eventually(lambda: sorted(actions()) == ["Evict", "Measure"], what="it is evicted")
     eventually(lambda: gone(api, pod_path), what="it is gone")

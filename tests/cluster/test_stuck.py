@@ -124,7 +124,7 @@ def test_one_eviction_an_owner_and_none_of_a_pod_without(room: Room, plane: Cont
     assert "affinity" not in second["spec"]
     again = second["metadata"]["name"]
     eventually(lambda: room.turned_down("alone") and room.turned_down(again), what="looked at")
-    eventually(lambda: told(room), what="an event says so")
+    eventually(lambda: bool(told(room)), what="an event says so")
     numbers = iter(range(1000))
 
     def as_it_was() -> bool:
@@ -147,16 +147,18 @@ def test_nodes_that_are_cordoned_right_after_a_release(
     room: Room, plane: ControlPlane, replica: Replica
 ) -> None:
     replica.stop_scheduler()
-    lonely = alone(room)
-    job(room)
-    first = eventually(lambda: pinned(room), what="it is released")
-    eventually(lambda: not room.gated("alone"), what="so is the other")
-    plane.kubectl("cordon", NODE)
-    replica.kill_scheduler()  # the next one knows of the cordon before it looks at any pod
+    try:
+        lonely = alone(room)
+        job(room)
+        first = eventually(lambda: pinned(room), what="it is released")
+        eventually(lambda: not room.gated("alone"), what="so is the other")
+        plane.kubectl("cordon", NODE)
+    finally:
+        replica.kill_scheduler()  # the next one knows of the cordon before it looks at any pod
     name, uid = first["metadata"]["name"], first["metadata"]["uid"]
     assert "affinity" in first["spec"]
     eventually(lambda: evicted(plane, room) == [name], 30, what="it is evicted")
-    eventually(lambda: [each for each in made(room) if each["metadata"]["uid"] != uid], 30)
+    eventually(lambda: any(each["metadata"]["uid"] != uid for each in made(room)), 30)
     stays(lambda: evicted(plane, room) == [name], 3 * STUCK_SECONDS, what="no other is evicted")
     plane.kubectl("uncordon", NODE)
     second = eventually(lambda: pinned(room, other_than=uid), what="another one is released")

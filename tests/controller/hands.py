@@ -8,7 +8,7 @@ from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
 from scheduler.controller.ports import Applier
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit, Hold
 from scheduler.core.model.pods import Pod
@@ -33,6 +33,7 @@ class Hands:
     held: list[tuple[str, str]] = field(default_factory=list)
     warned: list[tuple[str, str]] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
+    reminded: list[tuple[str, str]] = field(default_factory=list)
     pinnable: dict[str, bool] = field(default_factory=dict)
     speechless: bool = False
     under_way: int = 0
@@ -69,6 +70,9 @@ class Hands:
 
     async def warn(self, pod: Pod, verdict: Verdict) -> None:
         self.warned.append((pod.name, verdict.reason))
+
+    async def remind(self, pod: Pod, node: NodeName) -> None:
+        self.reminded.append((pod.name, node))
 
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         self.evicted.append(pod.name)

@@ -190,6 +190,9 @@ class Universe:
     async def warn(self, pod: Pod, verdict: Verdict) -> None:
         """Nobody reads it here."""
 
+    async def remind(self, pod: Pod, node: NodeName) -> None:
+        """It is looked at again and again here."""
+
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         fate = self._before(pod.uid)
         there = self.api.pods.get(pod.uid)

@@ -63,6 +63,13 @@ def test_they_list_every_annotation_by_which_a_pod_asks(
     assert listed(variable(policy, name)) == wanted
 
 
+def test_a_binding_of_equipoise_with_a_request_is_looked_at() -> None:
+    (condition,) = POLICIES["equipoise-bindings"]["matchConditions"]
+    looked_at = listed(condition["expression"])
+    assert "key.startsWith('gpu-')" in condition["expression"]
+    assert OURS_TO_ASK | {each for each in KAIS if not each.startswith("gpu-")} <= looked_at
+
+
 @pytest.mark.parametrize("policy", ["equipoise-requests", "equipoise-cards"])
 def test_a_pod_with_a_share_passes_no_policy_unnoticed(policy: str) -> None:
     for key in (names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, *KAIS):

@@ -15,6 +15,8 @@ def eventually(
 ) -> Found:
     """Return what `look` finds as soon as it is neither None nor False; else TimeoutError.
 
+    Nothing but these two is "not yet": an empty list is an answer.
+
     An AssertionError in `look` counts as "not yet", so that plain asserts can be waited for.
     """
     limit = seconds * SLACK
