@@ -14,6 +14,9 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
 
+MOST = 50
+"""Places looked for before a round: thousands may be turned down, and each takes up to 1 ms."""
+
 Plan = Callable[[Pod, Sequence[NodeName]], Placement | Verdict]
 
 
@@ -30,21 +33,22 @@ class Reminders:
 
         `journeys` are all pods that were turned down and may still go to any node.
         """
-        there = {each.pod.uid: each for each in journeys}
-        before, self._seen = self._seen, {}
-        for uid in before.keys() - there.keys():
+        there = {each.pod.uid: each.pod for each in journeys}
+        for uid in self._seen.keys() - there.keys():
             self._backoffs.forget(uid)
-        for journey in there.values():
-            pod, generation = journey.pod, self._ledger.generation
-            seen = before.get(pod.uid)
-            if seen == generation or self._backoffs.holds(pod.uid, now):
-                self._seen[pod.uid] = -1 if seen is None else seen
-                continue
-            node = self._room_elsewhere(pod)
-            self._seen[pod.uid] = generation
+        self._seen = {uid: self._seen.get(uid, -1) for uid in there}
+        looking = [uid for uid in there if self._is_due(uid, now)]
+        # Those that were looked for the longest ago come first.
+        for uid in sorted(looking, key=self._seen.__getitem__)[:MOST]:
+            node = self._room_elsewhere(there[uid])
+            self._seen[uid] = self._ledger.generation
             if node is not None:
-                self._backoffs.fail(pod.uid, now)
-            yield None if node is None else (pod, node)
+                self._backoffs.fail(uid, now)
+            yield None if node is None else (there[uid], node)
+
+    def _is_due(self, uid: PodUID, now: float) -> bool:
+        """Whether anything is held otherwise than when a place was looked for last."""
+        return self._seen[uid] != self._ledger.generation and not self._backoffs.holds(uid, now)
 
     def _room_elsewhere(self, pod: Pod) -> NodeName | None:
         """Where its place is, kube-scheduler doesn't want it."""

@@ -71,3 +71,17 @@ async def test_one_that_got_on_is_forgotten(world: World) -> None:
     world.see(versioned(bound("p", "n2", place("n2", (0, 500, 8_000))), 4))
     world.see(versioned(bound("another", "n1", place("n1", (0, 500, 8_000))), 5))
     assert await rounds(world, 3, seconds=100.0) == [("p", "n2")]
+
+
+async def test_thousands_have_their_turn_one_after_the_other(world: World) -> None:
+    for number in range(120):
+        # Not gated, so nothing was ever reserved for them.
+        pod = turned_down(f"q{number}", "")
+        world.see(versioned(pod, 100 + number))
+    world.see(versioned(bound("filler", "n2", FULL), 3), event="DELETED")
+    for number in range(3):
+        world.see(
+            versioned(bound(f"other-{number}", "n1", place("n1", (1, 100, 1_000))), 500 + number)
+        )
+        await rounds(world, seconds=0.5)
+    assert {name for name, _ in world.hands.reminded} >= {f"q{number}" for number in range(120)}
