@@ -9,8 +9,8 @@ COMMAND = Entry("hack.clusterdemo.command:command", "Share GPUs on a real contro
 
 
 if __name__ == "__main__":
-    # Told to end it ends as by Ctrl-C, and leaves nothing behind. What shells start in the background
-    # would ignore Ctrl-C.
+    # Told to end it ends as by Ctrl-C, and leaves nothing behind. What a shell starts in the
+    # background would ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(run(["cluster-demo", *sys.argv[1:]], {"cluster-demo": COMMAND}))
