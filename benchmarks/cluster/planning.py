@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from benchmarks.cluster.meter import Bound
 from benchmarks.cluster.probes import Latency, Probe, counted
 from benchmarks.cluster.world import LIMIT_SECONDS, Acting, World, acting
+from tests.support.controlplane.replicas import answers
 from tests.support.controlplane.waiting import eventually
 
 NAMES = 500
@@ -42,7 +41,7 @@ def _watched(bound: Bound, replica: Acting) -> Planning:
     page = f"http://127.0.0.1:{replica.ports.web}"
     extender = f"http://127.0.0.1:{replica.ports.extender}"
     webhook = f"https://127.0.0.1:{replica.ports.webhook}"
-    eventually(lambda: _ready(page), 120, what="serve is ready", every=0.01)
+    eventually(lambda: answers(f"{page}/readyz"), 120, what="serve is ready", every=0.01)
     names = [f"node-{number}" for number in range(NAMES)]
     with (
         Probe("filter, asked beside it", f"{extender}/filter", _filter(names)) as filtering,
@@ -67,13 +66,6 @@ def peak_mib(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     raise ProcessLookupError(pid)
-
-
-def _ready(page: str) -> bool:
-    try:
-        return httpx.get(f"{page}/readyz", trust_env=False, timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _filter(names: list[str]) -> object:

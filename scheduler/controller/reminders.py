@@ -51,8 +51,10 @@ class Reminders:
         return self._seen[uid] != self._ledger.generation and not self._backoffs.holds(uid, now)
 
     def _room_elsewhere(self, pod: Pod) -> NodeName | None:
-        """Where its place is, kube-scheduler doesn't want it."""
-        held = self._ledger.holdings.get(pod.uid)
+        """Where its place is, kube-scheduler doesn't want it; nor where the pod may not go."""
+        ledger, held = self._ledger, self._ledger.holdings.get(pod.uid)
         mine = None if held is None else held.placement.node
-        place = self._plan(pod, [name for name in self._ledger.nodes if name != mine])
+        rows, names = ledger.eligibility.now(pod.constraints), ledger.columns.names
+        allowed = ledger.nodes if rows is None else [names[row] for row in rows.tolist()]
+        place = self._plan(pod, [name for name in allowed if name != mine])
         return place.node if isinstance(place, Placement) else None

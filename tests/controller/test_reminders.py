@@ -59,6 +59,14 @@ async def test_a_busy_cluster_reminds_less_and_less_often(world: World) -> None:
     assert 12 <= len(world.hands.reminded) <= 17
 
 
+async def test_a_node_that_it_may_not_go_to_is_no_room_for_it(world: World) -> None:
+    choosy = turned_down("choosy", "")
+    choosy["spec"]["nodeSelector"] = {"zone": "nowhere"}
+    world.see(versioned(choosy, 3))
+    world.see(versioned(bound("filler", "n2", FULL), 4), event="DELETED")
+    assert await rounds(world, 3) == [("p", "n2")]
+
+
 async def test_one_that_was_not_turned_down_needs_no_reminder(world: World) -> None:
     world.see(versioned(nominated("p", "n1"), 3))
     world.see(versioned(bound("filler", "n2", FULL), 4), event="DELETED")
