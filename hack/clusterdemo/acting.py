@@ -1,7 +1,6 @@
 """Equipoise live in this process, so that its latencies and waits are the server's own."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +13,13 @@ from scheduler.cli.live import live
 from scheduler.cli.running import running
 from scheduler.clock import SystemClock
 from scheduler.controller.controller import Controller
-from scheduler.core.model import names
 from scheduler.kube.client import JSON, Client
-from scheduler.kube.errors import ApiError, Unreachable
-from scheduler.kube.resources import PODS
 from scheduler.settings import Extender, Settings, Web, Webhook
 from scheduler.simulator.cluster import Pod
 from scheduler.simulator.demoload import LARGE
 from scheduler.simulator.demoreport import Recorder, Report
-
-PROBE: JSON = {
-    "metadata": {"name": "probe", "annotations": {names.GPU_FRACTION: "1"}},
-    "spec": {"containers": [{"name": "main", "image": "any"}]},
-}
-
-log = logging.getLogger(__name__)
+from tests.support.controlplane.api import Api
+from tests.support.controlplane.installed import is_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ async def act(
         live(_settings(options, place), client, recording) as ours,
     ):
         world = _World(ours.parts.controller, Crowd(admin, owners), recording.recorder)
-        await _ready(world.controller, admin)
+        await _ready(world.controller, place.plane.api)
         if options.port is not None:
             screen.page(ours.page.url)
         async with running(world.crowd.run()):
@@ -77,16 +68,7 @@ def _settings(options: Options, place: Ground) -> Settings:
     )
 
 
-async def _ready(controller: Controller, admin: Client) -> None:
+async def _ready(controller: Controller, admin: Api) -> None:
     """Wait until it decides, and the API server asks its webhook and believes it."""
-    while not (controller.active and await _gates(admin)):
+    while not (controller.active and await asyncio.to_thread(is_asked, admin, LARGE)):
         await asyncio.sleep(0.1)
-
-
-async def _gates(admin: Client) -> bool:
-    try:
-        made = await admin.post(PODS.list_path(LARGE), PROBE, {"dryRun": "All"})
-    except (ApiError, Unreachable) as problem:
-        log.info("the webhook isn't there yet: %s", problem)
-        return False
-    return {"name": names.GATE} in made["spec"].get("schedulingGates", ())

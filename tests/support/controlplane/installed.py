@@ -88,14 +88,14 @@ def _environment(kubeconfig: Path) -> dict[str, str]:
     return {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT)}
 
 
-def _asked(api: Api) -> bool:
-    """Whether the API server has heard of the webhook, and trusts and reaches it."""
+def is_asked(api: Api, namespace: str = "default") -> bool:
+    """Whether the API server has heard of the webhook there, and trusts and reaches it."""
     body = {
         "metadata": {"name": "probe", "annotations": {"equipoise.dev/gpu-fraction": "1"}},
         "spec": {"containers": [{"name": "main", "image": "none"}]},
     }
     try:
-        made = api.post("/api/v1/namespaces/default/pods", body, {"dryRun": "All"})
+        made = api.post(f"/api/v1/namespaces/{namespace}/pods", body, {"dryRun": "All"})
     except Refused:
         return False
     return bool(made["spec"].get("schedulingGates"))
@@ -157,7 +157,7 @@ class Installation:
         """Make a replica and start it; wait until the API server asks it about new pods."""
         made = self.add(name, **how)
         made.start()
-        eventually(lambda: _asked(self.plane.api), 30, what="the webhook is asked")
+        eventually(lambda: is_asked(self.plane.api), 30, what="the webhook is asked")
         return made
 
     def admit_only(self, name: str) -> Process:
