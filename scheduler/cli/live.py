@@ -196,7 +196,7 @@ async def _lead(world: _World) -> None:
         await world.parts.settled()
         world.parts.restore_lags(world.clock.now())
         # What was listed stays: a look of the collector at all of it would hold the event loop.
-        gc.collect()
+        # What is garbage by now stays as well, which is little, and this is rare.
         gc.freeze()
         controller.set_active(True)
         world.metrics.set_acts(acts=True)

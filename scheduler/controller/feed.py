@@ -1,6 +1,7 @@
 """From a watch on pods to controller and ledger: what each pod means for who holds what."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -81,9 +82,10 @@ class Feed:
 
         Bound ones first, then those that are gone: a pod on its way must not be given again what a
         bound one holds, but may have what is free. So nothing is sold twice in between, either.
+        It keeps no pod that it is through with: all of them let go at once would take long.
         """
         there: set[PodUID] = set()
-        unbound: list[PodJSON] = []
+        unbound: deque[PodJSON] = deque()
         for pod in pods:
             uid = podjson.uid_of(pod)
             there.add(uid)
@@ -95,7 +97,8 @@ class Feed:
         for uid in [uid for uid in self._known if uid not in there]:
             self._gone(uid)
             yield
-        for pod in unbound:
+        while unbound:
+            pod = unbound.popleft()
             self._see(podjson.uid_of(pod), pod)
             yield
         # Booked by the extender for pods that no list or watch has told of: those that are newer

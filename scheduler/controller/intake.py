@@ -47,7 +47,7 @@ class Intake:
 
     def replace(self, items: Sequence[JSON]) -> None:
         """Take these as all the pods that there are."""
-        self._put(self._feed.replacing(items))
+        self._put(self._feed.replacing(_one_by_one(deque(items))))
 
     def see(self, event: str, item: JSON) -> None:
         """Take note of a pod. `event` is ADDED, MODIFIED or DELETED."""
@@ -89,3 +89,9 @@ class Intake:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _one_by_one(items: deque[JSON]) -> Iterator[JSON]:
+    """Yield them, and keep none that was yielded."""
+    while items:
+        yield items.popleft()

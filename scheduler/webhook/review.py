@@ -9,11 +9,6 @@ from dataclasses import dataclass
 
 from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.podreader import mapping
-from scheduler.core.model.requestreader import (
-    parse_gpu_containers,
-    parse_preemptible,
-    parse_request,
-)
 from scheduler.webhook import mutation
 from scheduler.webhook.mutation import Draft, Rules
 from scheduler.webhook.patches import JSON, Op
@@ -69,34 +64,12 @@ def _changes(request: JSON, pod: JSON, rules: Rules) -> Draft:
 
 
 def _checks(request: JSON, pod: JSON, rules: Rules) -> Draft:
-    before = mapping(request, "oldObject")
-    if request.get("operation") == "UPDATE" and not request.get("subResource"):
-        _check_update(pod, before)
-    elif left := _changes(request, pod, rules).ops:
+    if left := _changes(request, pod, rules).ops:
         raise InvalidRequest(
             f"the pod isn't as Equipoise left it at {left[0]['path']}; another admission webhook "
             f"changed it, let that one leave the field alone"
         )
     return Draft()
-
-
-def _check_update(pod: JSON, before: JSON) -> None:
-    """Raise if the update makes the request unreadable; a pod that was so before may go on."""
-    if mapping(pod, "metadata").get("deletionTimestamp"):
-        return
-    problem = _problem(pod)
-    if problem and problem != _problem(before):
-        raise InvalidRequest(problem)
-
-
-def _problem(pod: JSON) -> str:
-    try:
-        if parse_request(pod).devices:
-            parse_gpu_containers(pod)
-        parse_preemptible(pod)
-    except InvalidRequest as problem:
-        return str(problem)
-    return ""
 
 
 def _pods(request: JSON) -> bool:
