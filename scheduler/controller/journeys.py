@@ -25,8 +25,8 @@ class Journey:
 
 
 @dataclass(slots=True)
-class _Trip:
-    """Times in seconds. `lost`: why it has no place, as far as that was looked for."""
+class Trip:
+    """One on its way. Times in seconds. `lost`: why it has no place, as far as that was looked for."""
 
     journey: Journey
     since: float
@@ -38,7 +38,7 @@ class Journeys:
     """Who is on its way since when, and who is stuck."""
 
     def __init__(self) -> None:
-        self._trips: dict[PodUID, _Trip] = {}
+        self._trips: dict[PodUID, Trip] = {}
 
     def __iter__(self) -> Iterator[Journey]:
         return (trip.journey for trip in self._trips.values())
@@ -48,7 +48,7 @@ class Journeys:
 
     def see(self, journey: Journey, now: float) -> None:
         """A pod is on its way, still or from `now` on."""
-        trip = self._trips.setdefault(journey.pod.uid, _Trip(journey, now))
+        trip = self._trips.setdefault(journey.pod.uid, Trip(journey, now))
         trip.journey = journey
         if not journey.turned_down:
             trip.turned_down_at = None
@@ -67,9 +67,9 @@ class Journeys:
         trip.lost = why
         return True
 
-    def since(self, moment: float) -> Iterable[tuple[Journey, Verdict | None]]:
-        """Return those that set out at that time (seconds) or before, and why they lost a place."""
-        return [(t.journey, t.lost) for t in self._trips.values() if t.since <= moment]
+    def trips(self) -> list[Trip]:
+        """Return all that are on their way now; each goes on changing."""
+        return list(self._trips.values())
 
     def stuck(self, moment: float) -> list[Journey]:
         """Return the pinned ones that were turned down at that time (seconds) or before.

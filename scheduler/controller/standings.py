@@ -1,10 +1,12 @@
 """How everybody stands, gathered at once or, in a large cluster, in a worker."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from scheduler.controller.departures import Departure
+from scheduler.controller.journeys import Trip
 from scheduler.controller.queue import waiting
 from scheduler.controller.state import State
 from scheduler.core.cycle.standing import stand
@@ -47,7 +49,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """All that a standing is made of, at `now` (seconds since the epoch)."""
+    """All that a standing is made of, at `now` (seconds since the epoch).
+
+    `departures` and `trips` are of pods that left and have no node yet.
+    """
 
     books: Ledger | Books
     tree: TenantTree
@@ -55,7 +60,8 @@ class Moment:
     lags: Mapping[TenantName, float]
     queued: Mapping[PodUID, Pod]
     verdicts: Mapping[PodUID, Verdict]
-    late: Sequence[tuple[Pod, Verdict]]
+    departures: Sequence[Departure]
+    trips: Sequence[Trip]
     mix: Mix
     now: float
 
@@ -71,7 +77,8 @@ class Moment:
             lags=state.lags.values,
             queued=state.queue.pods,
             verdicts=state.queue.verdicts,
-            late=_late(state, now - LATE_SECONDS),
+            departures=list(state.departures.values()),
+            trips=state.journeys.trips(),
             mix=state.mixer.mix,
             now=now,
         )
@@ -85,7 +92,7 @@ class Moment:
             self.tree,
             plan=self.plan,
             lags=self.lags,
-            waiting=waiting([*judged, *self.late]),
+            waiting=waiting([*judged, *self._late()]),
             mix=self.mix,
             now=self.now,
         )
@@ -108,12 +115,14 @@ class Moment:
         )
         return await asyncio.to_thread(copied.standing)
 
-
-def _late(state: State, moment: float) -> list[tuple[Pod, Verdict]]:
-    """Pods that have left, or set out, by that time (seconds), and what they wait for."""
-    released = Verdict(Reason.RELEASED)
-    late = [(each.pod, released) for each in state.departures.values() if each.since <= moment]
-    for journey, lost in state.journeys.since(moment):
-        has_place = journey.pod.uid in state.ledger.holdings
-        late.append((journey.pod, released if has_place else lost or Verdict(Reason.NO_ROOM)))
-    return late
+    def _late(self) -> Iterator[tuple[Pod, Verdict]]:
+        """Pods that left, or set out, so long ago that they are late, and what they wait for."""
+        moment, released = self.now - LATE_SECONDS, Verdict(Reason.RELEASED)
+        for leaving in self.departures:
+            if leaving.since <= moment:
+                yield leaving.pod, released
+        for trip in self.trips:
+            if trip.since <= moment:
+                pod, lost = trip.journey.pod, trip.lost
+                placed = pod.uid in self.books.holdings
+                yield pod, released if placed else lost or Verdict(Reason.NO_ROOM)
