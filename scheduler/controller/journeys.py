@@ -26,7 +26,7 @@ class Journey:
 
 @dataclass(slots=True)
 class Trip:
-    """One on its way. Times in seconds. `lost`: why it has no place, as far as that was looked for."""
+    """A pod's, with times in seconds. `lost`: why it has no place, if that was looked for."""
 
     journey: Journey
     since: float
