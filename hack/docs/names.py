@@ -1,0 +1,102 @@
+"""What the names mean that stand on Kubernetes objects; tests/docs tells which are missing here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.core.model import limitnotes, names
+from scheduler.core.model.requestreader import DEFAULT_CONTAINER, KAI_CONTAINER
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name, a value that it can have, and what it means."""
+
+    name: str
+    example: str
+    about: str
+
+
+def by_tenants() -> Sequence[Known]:
+    """Names on pods that tenants write."""
+    return (
+        Known(
+            names.GPU_FRACTION,
+            "0.25",
+            "share of one GPU, in thousandths at the finest; whole numbers mean whole GPUs",
+        ),
+        Known(names.GPU_MEMORY, "8Gi", "memory on one GPU, as a Kubernetes quantity, instead"),
+        Known(
+            names.GPU_COUNT,
+            "2",
+            "how many GPUs of one node, each with that fraction or memory; 1 by default",
+        ),
+        Known(
+            names.GPU_MODELS,
+            "T4,A10",
+            "models that will do, any by default; MIG slices only by name",
+        ),
+        Known(
+            names.PLACEMENT,
+            "spread",
+            "`pack` (default): on the GPU that wastes least; `spread`: on the emptiest",
+        ),
+        Known(
+            names.GPU_CONTAINERS,
+            "main,worker",
+            "containers that see the GPUs, all the same ones; by default that of "
+            f"`{DEFAULT_CONTAINER}`, else the first",
+        ),
+        Known(
+            names.PREEMPTIBLE,
+            "false",
+            "`true` (default): may be stopped for others; `false`: must fit into the guarantee of "
+            "its tenant and of all above it",
+        ),
+    )
+
+
+BY_ADMINS = (
+    Known(
+        names.TENANT_LABEL,
+        "vision",
+        "label of a namespace: its tenant; without it the tenant is "
+        f"`{names.DEFAULT_TENANT}`. Setting it takes the right to update Tenants",
+    ),
+    Known(names.MANAGED_LABEL, "true", "label of a node: its GPUs are given out by Equipoise"),
+    Known(
+        names.MANAGED_LABEL + ":NoSchedule",
+        "",
+        "advised taint of such a node; pods with a request tolerate it",
+    ),
+)
+
+BY_US = (
+    Known(
+        names.GATE,
+        "",
+        "scheduling gate: the pod waits for its turn",
+    ),
+    Known(
+        names.DEVICES, "GPU-5a…,GPU-7c…", "UUIDs of its GPUs; NVIDIA_VISIBLE_DEVICES refers to it"
+    ),
+    Known(
+        names.ASSIGNMENT,
+        '{"version":1,"node":"gpu-0","slots":[[0,"GPU-5a…",250,20480]]}',
+        "what it holds: index, UUID, thousandths and MiB of each",
+    ),
+    Known(limitnotes.MPS_MEMORY, "0=20480M", "memory limit for MPS, each device"),
+    Known(limitnotes.MPS_THREADS, "25", "part of the multiprocessors for MPS, in percent"),
+    Known(limitnotes.MEMORY_LIMIT, "20480", "memory limit for the driver, in MiB"),
+)
+
+OTHERS = (
+    Known(names.KAI_FRACTION, "0.5", "as KAI and Run:ai write it"),
+    Known(names.KAI_MEMORY, "8192", "the same, in MiB"),
+    Known(names.KAI_DEVICES, "2", "how many GPUs, each with that fraction or memory"),
+    Known(KAI_CONTAINER, "main", "the one container that sees the GPU"),
+    Known(
+        names.NVIDIA_GPU,
+        "1",
+        "a resource, not an annotation: whole GPUs, turned into a request and taken out",
+    ),
+)
