@@ -14,6 +14,7 @@ from scheduler.telemetry import agentcatalogue as catalogue
 from scheduler.telemetry.catalogue import Spec
 from scheduler.telemetry.gauges import Row
 from scheduler.telemetry.metrics import CONTENT_TYPE as CONTENT_TYPE
+from scheduler.telemetry.process import process
 
 _MIB = 2**20
 
@@ -86,7 +87,7 @@ class _Scrape(Collector):
     live: CollectorRegistry
 
     def collect(self) -> Iterator[Metric]:
-        return chain(_gpus(self.measured), _pods(self.measured), self._others())
+        return chain(_gpus(self.measured), _pods(self.measured), self._others(), process())
 
     def _others(self) -> Iterator[Metric]:
         yield _family(catalogue.READ, [((self.measured.node,), self.measured.read_at)])

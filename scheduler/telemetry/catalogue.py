@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scheduler.core.model.verdicts import Reason
+
 PREFIX = "equipoise_"
 
 
@@ -69,6 +71,19 @@ LAG = _gauge(
     "over time. Above 0 = served too little; siblings sum to 0 between resets.",
 )
 PENDING = _gauge("tenant_pending_pods", _TENANT, "pods", "Pods of the tenant that wait for GPUs.")
+WAITING = _gauge(
+    "waiting_pods",
+    ("tenant", "reason"),
+    "pods",
+    "Pods that wait now, by tenant and by stable reason; only leaf tenants have them. Released = "
+    "its place is reserved and kube-scheduler may bind it, but has not for 5 s.",
+)
+LONGEST_WAIT = _gauge(
+    "tenant_longest_wait_seconds",
+    _TENANT,
+    "seconds",
+    "How long the pod of the tenant that waits longest has waited; no series while none waits.",
+)
 TENANT = _gauge(
     "tenant_info",
     ("tenant", "parent", "leaf"),
@@ -113,6 +128,15 @@ FRAGMENTED = _gauge(
 )
 OVERSOLD = _gauge(
     "oversold_gpus", (), "gpus", "Promised above capacity, in GPUs. Always 0; alert on more."
+)
+UNPLACEABLE = _gauge(
+    "unplaceable_gpus",
+    ("reason", "models", "cards"),
+    "gpus",
+    "Waiting work that no present node can take, by what a node needs to take it: at least so many "
+    'cards, of one of these models ("A|B"; "any"). NoRoom = such nodes are full, counted as far as '
+    "the tenant's fair share goes; NeverFits = there is none, counted as far as its limit goes. An "
+    "autoscaler should add this.",
 )
 WAIT = Spec(
     PREFIX + "tenant_wait_seconds",
@@ -182,6 +206,13 @@ ACTS = Spec(
     "that lasts for longer than a take-over, about 20 s.",
 )
 
+VERBS = ("filter", "prioritize", "preempt", "bind")
+ADMISSION_VERBS = ("mutate", "validate")
+
+_RARE = {Reason.STUCK: "evict", Reason.DEVICE_LOST: "warn"}
+DECIDED = (("admit", ""), *((_RARE.get(reason, "hold"), str(reason)) for reason in Reason))
+"""Outcomes and reasons that are counted from the start, at 0."""
+
 CATALOGUE: tuple[Spec, ...] = (
     FAIR_SHARE,
     ALLOCATED,
@@ -190,6 +221,8 @@ CATALOGUE: tuple[Spec, ...] = (
     LIMIT,
     LAG,
     PENDING,
+    WAITING,
+    LONGEST_WAIT,
     WAIT,
     TURN,
     TENANT,
@@ -197,6 +230,7 @@ CATALOGUE: tuple[Spec, ...] = (
     FREE,
     FRAGMENTED,
     OVERSOLD,
+    UNPLACEABLE,
     GPU_ALLOCATED,
     GPU_UTILIZATION,
     GPU_MEMORY_USED,

@@ -1,12 +1,15 @@
 """Gauges, built afresh from one Standing: what is gone has no series, and all numbers agree."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from prometheus_client.core import GaugeMetricFamily
 
 from scheduler.core.model.amounts import MILLI
-from scheduler.core.model.standing import DeviceStanding, Standing, TenantStanding
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Lack
+from scheduler.core.model.standing import DeviceStanding, Standing, TenantStanding, Waiting
 from scheduler.telemetry import catalogue
 from scheduler.telemetry.catalogue import Spec
 
@@ -17,6 +20,7 @@ Row = tuple[tuple[str, ...], float | Fraction]
 def gauges(standing: Standing) -> Iterator[GaugeMetricFamily]:
     """Yield every gauge of the catalogue, filled from that one picture."""
     yield from _tenants(standing.tenants)
+    yield from _waiting(standing.waiting, standing.at)
     yield from _cluster(standing)
     yield from _devices(standing.devices)
 
@@ -42,11 +46,27 @@ def _tenants(tenants: tuple[TenantStanding, ...]) -> Iterator[GaugeMetricFamily]
     )
 
 
+def _waiting(waiting: tuple[Waiting, ...], now: float) -> Iterator[GaugeMetricFamily]:
+    counts = Counter((each.tenant, str(each.verdict.reason)) for each in waiting)
+    yield _family(catalogue.WAITING, counts.items())
+    since: dict[TenantName, float] = {}
+    for each in waiting:
+        since[each.tenant] = min(each.since, since.get(each.tenant, now))
+    rows = (((tenant,), max(0.0, now - first)) for tenant, first in since.items())
+    yield _family(catalogue.LONGEST_WAIT, rows)
+
+
+def _lack(lack: Lack) -> Row:
+    models = "|".join(lack.models) or "any"
+    return (str(lack.reason), models, str(lack.cards)), lack.milli / MILLI
+
+
 def _cluster(standing: Standing) -> Iterator[GaugeMetricFamily]:
     yield _family(catalogue.JAIN, [((), standing.jain)])
     yield _family(catalogue.FREE, [((), standing.free_milli / MILLI)])
     yield _family(catalogue.FRAGMENTED, [((), standing.fragmented_milli / MILLI)])
     yield _family(catalogue.OVERSOLD, [((), standing.oversold_milli / MILLI)])
+    yield _family(catalogue.UNPLACEABLE, map(_lack, standing.lacks))
 
 
 def _devices(devices: tuple[DeviceStanding, ...]) -> Iterator[GaugeMetricFamily]:

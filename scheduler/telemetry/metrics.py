@@ -14,6 +14,7 @@ from scheduler.core.model.standing import Standing
 from scheduler.telemetry import catalogue
 from scheduler.telemetry.catalogue import Spec
 from scheduler.telemetry.gauges import gauges
+from scheduler.telemetry.process import process
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """Of what `Metrics.exposition` returns: Prometheus' text format, which every version reads."""
@@ -41,6 +42,7 @@ class Metrics:
             registry=self._registry,
         )
         self._waited: set[TenantName] = set()
+        self._begin_at_zero()
 
     def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
         """A pod was bound `seconds` after it was made, `turn` after it was its tenant's next."""
@@ -80,6 +82,15 @@ class Metrics:
         self._forget(self._waited - {tenant.name for tenant in standing.tenants})
         return generate_latest(_Scrape(standing, self._registry))
 
+    def _begin_at_zero(self) -> None:
+        # Prometheus sees a counter rise only from its second value on: the first failure counts.
+        for outcome, reason in catalogue.DECIDED:
+            self._decisions.labels(outcome, reason)
+        for verb in catalogue.VERBS:
+            self._request.labels(verb)
+        for verb in catalogue.ADMISSION_VERBS:
+            self._admission.labels(verb)
+
     def _forget(self, gone: set[TenantName]) -> None:
         for tenant in gone:
             self._wait.remove(tenant)
@@ -98,7 +109,8 @@ class _Scrape(Collector):
     live: CollectorRegistry
 
     def collect(self) -> Iterator[Metric]:
-        return chain(gauges(self.standing), map(_without_created, self.live.collect()))
+        live = map(_without_created, self.live.collect())
+        return chain(gauges(self.standing), live, process())
 
 
 def _without_created(metric: Metric) -> Metric:

@@ -23,6 +23,9 @@ its children, so sum over leaves only:
 sum(equipoise_tenant_allocated_gpus
     * on (tenant) group_left equipoise_tenant_info{leaf="true"})
 ```
+
+Each replica serves all of them, but only the one that acts divides: where there are two, add
+`and on (instance) equipoise_acts == 1` to gauges. Beside these there are the usual `process_*`.
 """
 
 _AGENT = """\
@@ -47,8 +50,17 @@ _QUESTIONS = (
         "sum by (tenant, le) (rate(equipoise_tenant_wait_seconds_bucket[1h])))",
     ),
     (
-        "Why do pods wait?",
+        "Why did pods begin to wait?",
         'sum by (reason) (rate(equipoise_decisions_total{reason!=""}[10m]))',
+    ),
+    (
+        "Why do pods wait now?",
+        "sum by (reason) (equipoise_waiting_pods and on (instance) equipoise_acts == 1)",
+    ),
+    (
+        "What should an autoscaler add?",
+        "sum by (reason, models, cards) "
+        "(equipoise_unplaceable_gpus and on (instance) equipoise_acts == 1)",
     ),
     (
         "Which GPUs are promised, but idle?",

@@ -15,7 +15,8 @@ POD = PodMemory("lab", "p", "GPU-0", 4096, 5000)
 
 def families(measured: Measured, metrics: AgentMetrics | None = None) -> dict[str, Metric]:
     text = (metrics or AgentMetrics()).exposition(measured).decode()
-    return {family.name: family for family in text_string_to_metric_families(text)}
+    found = text_string_to_metric_families(text)
+    return {each.name: each for each in found if not each.name.startswith("process_")}
 
 
 def test_everything_that_is_served_is_in_the_catalogue_and_the_other_way_round() -> None:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Lack
 from scheduler.core.model.standing import Standing
+from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
 from scheduler.telemetry.catalogue import CATALOGUE, Kind, Spec
 from scheduler.telemetry.metrics import Metrics
 from scheduler.telemetry.reference import page
-from tests.support.standings import Story, device, piece, tenant
+from tests.support.standings import Story, device, piece, tenant, waiting
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 VISION = TenantName("vision")
@@ -36,7 +39,9 @@ def _used() -> Metrics:
 
 
 def _families(text: bytes) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(text.decode())}
+    """What is ours: process_* is the library's."""
+    families = text_string_to_metric_families(text.decode())
+    return {each.name: each for each in families if not each.name.startswith("process_")}
 
 
 def _value(text: bytes, name: str, **labels: str) -> float:
@@ -55,7 +60,8 @@ def _has(text: bytes, word: str) -> bool:
 
 
 def test_everything_that_is_served_is_in_the_catalogue_and_the_other_way_round() -> None:
-    served = _families(_used().exposition(Story().at(60.0)))
+    lack = Lack(Reason.NO_ROOM, (), 1, 1000)
+    served = _families(_used().exposition(replace(Story().at(60.0), lacks=(lack,))))
     catalogued = {spec.name.removesuffix("_total"): spec for spec in CATALOGUE}
     assert served.keys() == catalogued.keys()
     for name, family in served.items():
@@ -70,7 +76,7 @@ def test_samples_carry_no_name_that_is_not_documented() -> None:
     text = _used().exposition(Story().at(60.0))
     names = set(re.findall(r"^([a-z_]+)", text.decode(), re.MULTILINE))
     allowed = {spec.name + suffix for spec in CATALOGUE for suffix in _suffixes(spec)}
-    assert names <= allowed
+    assert {name for name in names if not name.startswith("process_")} <= allowed
 
 
 def _suffixes(spec: Spec) -> tuple[str, ...]:
@@ -190,7 +196,43 @@ def test_counters_and_histograms_go_on_from_scrape_to_scrape() -> None:
 
 def test_two_sets_of_metrics_in_one_process_do_not_meet() -> None:
     _used()
-    assert not _has(Metrics().exposition(Standing(at=0.0)), "NoRoom")
+    text = Metrics().exposition(Standing(at=0.0))
+    assert _value(text, "equipoise_decisions_total", outcome="hold", reason="NoRoom") == 0
+
+
+def test_what_may_happen_is_counted_from_zero() -> None:
+    text = Metrics().exposition(Standing(at=0.0))
+    for labels in ({"outcome": "evict", "reason": "Stuck"}, {"outcome": "admit", "reason": ""}):
+        assert _value(text, "equipoise_decisions_total", **labels) == 0
+    for verb in ("filter", "prioritize", "preempt", "bind"):
+        assert _value(text, "equipoise_extender_request_seconds_count", verb=verb) == 0
+
+
+def test_who_waits_is_told_by_reason_and_for_how_long_at_most() -> None:
+    pods = (
+        waiting("vision/a", since=70.0),
+        waiting("vision/b", since=40.0, verdict=Verdict(Reason.NO_ROOM)),
+        waiting("vision/c", since=90.0, verdict=Verdict(Reason.NO_ROOM)),
+    )
+    text = Metrics().exposition(Standing(at=100.0, waiting=pods))
+    of = partial(_value, text, "equipoise_waiting_pods", tenant="vision")
+    assert (of(reason="WaitsForTurn"), of(reason="NoRoom")) == (1, 2)
+    assert _value(text, "equipoise_tenant_longest_wait_seconds", tenant="vision") == 60
+
+
+def test_what_no_node_can_take_is_told_by_shape_of_node() -> None:
+    lacks = (
+        Lack(Reason.NEVER_FITS, ("A100", "H100"), 4, 8000),
+        Lack(Reason.NO_ROOM, (), 1, 250),
+    )
+    text = Metrics().exposition(Standing(at=0.0, lacks=lacks))
+    of = partial(_value, text, "equipoise_unplaceable_gpus")
+    assert of(reason="NeverFits", models="A100|H100", cards="4") == 8
+    assert of(reason="NoRoom", models="any", cards="1") == 0.25
+
+
+def test_the_process_tells_its_own_memory() -> None:
+    assert _has(Metrics().exposition(Standing(at=0.0)), "process_resident_memory_bytes ")
 
 
 def test_a_name_made_to_break_the_format_is_escaped() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from scheduler.core.cycle.admit import admit
 from scheduler.core.cycle.allocate import allocate
 from scheduler.core.cycle.capacity import Capacity
+from scheduler.core.cycle.lacks import lacks
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.tree import TenantTree
@@ -51,4 +52,4 @@ def run_cycle(
     )
     for name, phase in PHASES.items():
         timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]
-    return Plan(tuple(this.admits), tuple(this.holds), this.shares, this.demand)
+    return Plan(tuple(this.admits), tuple(this.holds), this.shares, this.demand, lacks(this))

@@ -47,6 +47,7 @@ def stand(
         free_milli=int(np.maximum(columns.room, 0).sum()),
         fragmented_milli=fragmented_milli(columns, mix),
         oversold_milli=oversold_milli(columns),
+        lacks=plan.lacks,
     )
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.verdicts import Verdict
+from scheduler.core.model.verdicts import Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,30 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Work that no present node can take, though it is due or would be: `milli` GPU in all.
+
+    It takes nodes that have so many `cards`, of one of the `models` (of any where that is empty).
+    NoRoom: such nodes exist and are full. NeverFits: there is none.
+    """
+
+    reason: Reason
+    models: tuple[str, ...]
+    cards: int
+    milli: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Decisions of one round, in the order in which they were taken.
 
     `shares` is each tenant's fair share in GPUs, `demand` what it could use (GPUs): held plus
-    pending requests that count. Inner tenants carry the sums of theirs.
+    pending requests that count. Inner tenants carry the sums of theirs. `lacks` is what an
+    autoscaler should add.
     """
 
     admits: tuple[Admit, ...] = ()
     holds: tuple[Hold, ...] = ()
     shares: Mapping[TenantName, Fraction] = field(default_factory=dict)
     demand: Mapping[TenantName, Fraction] = field(default_factory=dict)
+    lacks: tuple[Lack, ...] = ()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
+from scheduler.core.model.plans import Lack
 from scheduler.core.model.verdicts import Verdict
 
 
@@ -77,7 +78,7 @@ class Standing:
     `jain` is Jain's index of allocated ÷ fair share over leaves that want something (1 = all get
     the same part of their due; 1 too when nobody wants anything). `fragmented_milli` is free
     capacity that can't serve what people ask for (FGD's definition), `oversold_milli` what is
-    promised above capacity: always 0, or a bug.
+    promised above capacity: always 0, or a bug. `lacks` is the work that no present node can take.
     """
 
     at: float
@@ -88,3 +89,4 @@ class Standing:
     free_milli: int = 0
     fragmented_milli: int = 0
     oversold_milli: int = 0
+    lacks: tuple[Lack, ...] = ()
