@@ -42,7 +42,9 @@ helm upgrade --install equipoise charts/equipoise --kube-context "kind-$NAME" \
   --namespace equipoise-system --create-namespace --values hack/kind/values.yaml \
   --set image.repository=equipoise --set "image.tag=$tag" --wait --timeout 5m
 kubectl_kind apply --kustomize deploy/monitoring
-kubectl_kind --namespace monitoring rollout status deployment --timeout 5m
+for each in prometheus grafana; do
+  kubectl_kind --namespace monitoring rollout status "deployment/$each" --timeout 5m
+done
 kubectl_kind apply --kustomize deploy/samples
 
 cat <<END

@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 KIND = ROOT / "hack" / "kind"
 CONFIG = ROOT / "kind-config.yaml"
 
+VALUES = KIND / "values.yaml"
+BUILT = ROOT / "build" / "tools" / "helm"
+HELM = BUILT if BUILT.exists() else shutil.which("helm")
+
 needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="go is missing: https://go.dev/dl")
 
 BASICS = (
@@ -78,10 +82,28 @@ def test_what_kind_would_refuse_is_refused(tmp_path: Path, old: str, new: str, t
     assert told in done.stderr
 
 
-def test_the_status_pages_door_is_the_charts() -> None:
-    values = yaml.safe_load((KIND / "values.yaml").read_text())
-    ports = yaml.safe_load(CONFIG.read_text())["nodes"][0]["extraPortMappings"]
-    assert values["service"]["nodePort"] in {each["containerPort"] for each in ports}
+@pytest.mark.skipif(HELM is None, reason="helm is missing: https://helm.sh/docs/intro/install")
+def test_the_chart_takes_its_values() -> None:
+    argv = [str(HELM), "template", "equipoise", "charts/equipoise", "--values", str(VALUES)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    made = [each for each in yaml.safe_load_all(done.stdout) if each]
+    named = {(each["kind"], each["metadata"]["name"]): each for each in made}
+    (port,) = named["Service", "equipoise"]["spec"]["ports"]
+    assert port["nodePort"] == 30880
+    agent = named["DaemonSet", "equipoise-agent"]["spec"]["template"]["spec"]
+    assert "runtimeClassName" not in agent
+    assert any("--mock" in each for each in agent["containers"][0]["args"])
+
+
+def test_every_door_leads_to_a_node_port() -> None:
+    served = {yaml.safe_load(VALUES.read_text())["service"]["nodePort"]}
+    for path in (ROOT / "deploy" / "monitoring").glob("*.yaml"):
+        for each in yaml.safe_load_all(path.read_text()):
+            if each["kind"] == "Service":
+                served |= {port["nodePort"] for port in each["spec"]["ports"]}
+    doors = yaml.safe_load(CONFIG.read_text())["nodes"][0]["extraPortMappings"]
+    assert {each["containerPort"] for each in doors} == served
 
 
 def run(script: str, tools: Path, calls: Path) -> subprocess.CompletedProcess[str]:
