@@ -101,9 +101,12 @@ CARDS = (
         high=1,
     ),
     lines(
-        "Allocated, by model",
-        "Part of the cards of each model that is promised.",
-        Query(f"avg by (model) ({ALLOCATED})", "{{model}}"),
+        "Allocated and busy, by model",
+        "Part of the cards of each model that is promised, and how busy their agents find them.",
+        Query(f"avg by (model) ({ALLOCATED})", "{{model}}: allocated"),
+        Query(
+            f"avg by (model) ({_agent('gpu_utilization_ratio')})", "{{model}}: busy", empty=ASLEEP
+        ),
         unit="percentunit",
         high=1,
     ),

@@ -39,7 +39,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "Allocated, by card",
         "Load, by card",
         "Allocated against used",
-        "Allocated, by model",
+        "Allocated and busy, by model",
         "Free and fragmented",
         "Promised and idle",
         "Promise against measured memory",

@@ -36,7 +36,8 @@ def at_stake(metric: str) -> str:
 
 def gpus(metric: str) -> str:
     """Return a gauge of the GPUs on the chosen nodes, as the replica that acts sees them."""
-    return f"{metric}{{{NODE}}} {ACTS}"
+    # In parentheses: a comparison that follows would belong to the condition alone.
+    return f"({metric}{{{NODE}}} {ACTS})"
 
 
 def rate(metric: str, by: str = "", where: str = "") -> str:

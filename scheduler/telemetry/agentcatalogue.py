@@ -58,6 +58,9 @@ OVERUSES = _counter(
     "Steps against pods that hold more memory than they were promised; step is tell or evict.",
 )
 
+OUTCOMES = ("written", "failed")
+STEPS = ("tell", "evict")
+
 AGENT_CATALOGUE: tuple[Spec, ...] = (
     HEALTHY,
     UTILIZATION,

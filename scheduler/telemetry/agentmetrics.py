@@ -64,6 +64,11 @@ class AgentMetrics:
         self._registry = CollectorRegistry()
         self._writes = self._counter(catalogue.WRITES)
         self._overuses = self._counter(catalogue.OVERUSES)
+        # Prometheus sees a counter rise only from its second value on: the first failure counts.
+        for outcome in catalogue.OUTCOMES:
+            self._writes.labels(outcome)
+        for step in catalogue.STEPS:
+            self._overuses.labels(step)
 
     def count_write(self, outcome: str) -> None:
         """A write of the GPUNode was `written` or `failed`."""

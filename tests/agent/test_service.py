@@ -290,7 +290,7 @@ def test_without_a_driver_the_node_says_so_and_goes_on_asking(tmp_path: Path) ->
 
 
 def samples(stage: Stage) -> dict[tuple[str, ...], float]:
-    """Values of the exposition by name, less our prefix, and label values but the node's."""
+    """Values of our metrics by name, less our prefix, and label values but the node's."""
     return {
         (
             sample.name.removeprefix("equipoise_agent_"),
@@ -298,6 +298,7 @@ def samples(stage: Stage) -> dict[tuple[str, ...], float]:
         ): sample.value
         for family in text_string_to_metric_families(stage.agent.exposition().decode())
         for sample in family.samples
+        if sample.name.startswith("equipoise_agent_")
     }
 
 
@@ -308,7 +309,11 @@ def test_metrics_tell_devices_pods_and_writes(tmp_path: Path) -> None:
     lost = FakeCard("GPU-1", broken={"nvmlDeviceGetName": pynvml.NVMLError_GpuIsLost})
 
     async def scrape(stage: Stage) -> None:
-        assert samples(stage) == {("driver_read_timestamp_seconds",): 0.0}
+        assert samples(stage) == {
+            ("driver_read_timestamp_seconds",): 0.0,
+            **dict.fromkeys([("writes_total", "written"), ("writes_total", "failed")], 0.0),
+            **dict.fromkeys([("overuses_total", "tell"), ("overuses_total", "evict")], 0.0),
+        }
         stage.agent.guests.replace([pod])
         await asyncio.sleep(62)
         first, second, owner = ("0", "H200", "GPU-0"), ("1", "unknown", "GPU-1"), ("lab", UID)
@@ -324,7 +329,9 @@ def test_metrics_tell_devices_pods_and_writes(tmp_path: Path) -> None:
             ("pod_memory_used_bytes", *owner, "GPU-0"): 8000 * 2**20,
             ("driver_read_timestamp_seconds",): EPOCH + 60,
             ("writes_total", "written"): 2,
+            ("writes_total", "failed"): 0,
             ("overuses_total", "tell"): 1,
+            ("overuses_total", "evict"): 0,
         }
 
     played(scrape, nvml(card, lost)[1], proc=tmp_path)
