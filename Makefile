@@ -10,10 +10,12 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for the command behind a target, such as: make demo ARGS="--seconds 10"
 ARGS   ?=
 UV_VERSION := 0.13.9
+LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs lock clean
+.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site kind kind-delete lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +57,7 @@ check: $(STAMP) ## Format, lint, types, layers, sizes, generated docs
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m hack.sizes
-	@$(if $(wildcard docs/reference/metrics.md),$(MAKE) --no-print-directory verify-docs)
+	@$(MAKE) --no-print-directory verify-docs
 
 format: $(STAMP) ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff check --fix-only $(CODE)
@@ -68,23 +70,33 @@ bench: $(STAMP) ## Run every benchmark (docs/benchmarks.md says what they measur
 bench-cluster: controlplane $(STAMP) ## Measure rates on a real control plane (ARGS="--only rates --nodes 5000")
 	@$(BIN)/python -m benchmarks.cluster $(ARGS)
 
-docs: $(STAMP) ## Write the generated reference pages anew
-	@mkdir -p build docs/reference
-	@$(BIN)/python -m scheduler.telemetry.reference > build/metrics.md
-	@mv build/metrics.md docs/reference/metrics.md
+docs: $(STAMP) ## Write the generated pages anew
+	@$(BIN)/python -m hack.docs
 
 verify-docs: $(STAMP) ## Fail if a generated page is not what the code says
-	@mkdir -p build
-	@$(BIN)/python -m scheduler.telemetry.reference > build/metrics.md
-	@diff -u docs/reference/metrics.md build/metrics.md || \
-	  { echo "docs/reference/metrics.md is out of date; run: make docs" >&2; exit 1; }
+	@$(BIN)/python -m hack.docs --check
 
-lock: ## Resolve the dependencies of pyproject.toml into requirements.lock
+docs-site: $(STAMP) build/mkdocs/.installed ## Build the documentation into build/site: it needs no network
+	@NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs --quiet build --strict
+	@$(BIN)/python -m hack.docs.offline build/site
+
+build/mkdocs/.installed: hack/docs/requirements.lock
+	@test -x build/mkdocs/bin/python || $(PYTHON) -m venv build/mkdocs
+	@build/mkdocs/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
+	  --require-hashes -r hack/docs/requirements.lock
+	@touch $@
+
+kind: ## Make a cluster in kind with mocked GPUs, Grafana and samples: takes docker, kind, kubectl, helm
+	@./hack/kind/up.sh
+
+kind-delete: ## Take that cluster away
+	@./hack/kind/down.sh
+
+lock: ## Resolve dependencies into requirements.lock, those of the documentation beside it
 	@test -x build/lock/bin/python || $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)
-	@build/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" --output-file requirements.lock
+	@build/lock/bin/uv pip compile pyproject.toml $(LOCKED) --all-extras --output-file requirements.lock
+	@build/lock/bin/uv pip compile hack/docs/requirements.in $(LOCKED) --output-file hack/docs/requirements.lock
 
 clean: ## Remove what was installed, built and cached
 	@rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -161,7 +161,7 @@ def _tenant(each: TenantStanding, colour: str, most: Fraction) -> tuple[Text | s
         f"{float(each.allocated):.2f}",
         f"{float(each.fair_share):.2f}",
         bar,
-        f"{each.lag:+.1f}",
+        f"{each.lag:+z.1f}",
         str(each.running_pods),
         str(each.pending_pods),
     )

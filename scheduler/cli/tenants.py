@@ -36,7 +36,7 @@ def _row(each: TenantStanding) -> tuple[str, ...]:
         f"{float(each.weight):g}",
         "–" if each.limit is None else format_gpus(each.limit * 1000),
         *(format_gpus(amount * 1000) for amount in amounts),
-        f"{each.lag:.0f}",
+        f"{each.lag:z.0f}",
         str(each.pending_pods),
     )
 
