@@ -69,11 +69,11 @@ def test_each_dashboard_and_rule_file_becomes_an_object(tmp_path: Path) -> None:
         (chart / folder).mkdir()
     drawn = {"title": "Fairness", "legend": "{{tenant}}"}
     rules = {"groups": [{"name": "g", "rules": [{"record": "a:b", "expr": "sum(x)"}]}]}
-    (chart / "dashboards" / "fairness.json").write_text(json.dumps(drawn))
+    (chart / "dashboards" / "equipoise-fairness.json").write_text(json.dumps(drawn))
     (chart / "rules" / "equipoise.yaml").write_text(yaml.safe_dump(rules))
     text = ours.helm("template", "equipoise", str(chart), "--set=prometheusRule.enabled=true")
     found = [each for each in yaml.safe_load_all(text) if each]
     dashboard = one(found, "ConfigMap", "equipoise-dashboard-fairness")
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert json.loads(dashboard["data"]["fairness.json"]) == drawn
+    assert json.loads(dashboard["data"]["equipoise-fairness.json"]) == drawn
     assert one(found, "PrometheusRule", "equipoise")["spec"] == rules
