@@ -20,8 +20,9 @@ import yaml
 from hack.clusterdemo import furniture
 from hack.clusterdemo.acting import act
 from hack.clusterdemo.ground import Ground, ground
-from hack.dashboards import check, pictures
+from hack.dashboards import check, pictures, staging
 from hack.dashboards.prometheus import Prometheus
+from hack.dashboards.witness import Witness
 from scheduler import http
 from scheduler.cli.demoplay import Options, with_limit
 from scheduler.cli.demoscreen import Screen
@@ -63,6 +64,17 @@ def configuration(place: Ground, serve: int) -> dict[str, Any]:
             },
         ],
     }
+
+
+def set_up(place: Ground) -> Mapping[str, JSON]:
+    """Install Equipoise, its tenants and machines; return what owns each tenant's pods."""
+    log_to(logging.FileHandler(place.plane.layout.log("serve"), encoding="utf-8"))
+    furniture.install(place)
+    owners = furniture.found_tenants(place.plane.api)
+    staging.limit_somebody(place.plane.api)
+    furniture.set_up_machines(place, load_nodes(DEMO))
+    staging.add_ailing_machine(place)
+    return owners
 
 
 @contextmanager
@@ -110,11 +122,8 @@ def _targets(*ports: int) -> dict[str, Any]:
 def main(seconds: float, folder: Path | None) -> None:
     """Play the demo under a Prometheus; check every query, and draw the main figures."""
     options = Options(seconds, 1, "127.0.0.1", free_port())
-    with Screen(seconds, quiet=False) as screen, ground() as place:
-        log_to(logging.FileHandler(place.plane.layout.log("serve"), encoding="utf-8"))
-        furniture.install(place)
-        owners = furniture.found_tenants(place.plane.api)
-        furniture.set_up_machines(place, load_nodes(DEMO))
+    with Witness(seconds) as screen, ground() as place:
+        owners = set_up(place)
         with watched(place, options.port or 0) as server:
             began = time.time()
             play(options, screen, place, owners)
@@ -123,7 +132,10 @@ def main(seconds: float, folder: Path | None) -> None:
             findings = [*check.of_panels(server, during), *check.of_rules(server, during)]
             if folder is not None:
                 pictures.draw_all(server, during, folder)
-        place.clean = check.report(findings, strict=False)
+            staging.miss_webhook(place.plane.api, server)
+            agreement = screen.agreement(server, during)
+        click.echo(str(agreement))
+        place.clean = check.report(findings, strict=False) and agreement.good
     if not place.clean:
         raise SystemExit(1)
 

@@ -311,8 +311,10 @@ def test_metrics_tell_devices_pods_and_writes(tmp_path: Path) -> None:
     async def scrape(stage: Stage) -> None:
         assert samples(stage) == {
             ("driver_read_timestamp_seconds",): 0.0,
-            **dict.fromkeys([("writes_total", "written"), ("writes_total", "failed")], 0.0),
-            **dict.fromkeys([("overuses_total", "tell"), ("overuses_total", "evict")], 0.0),
+            ("writes_total", "written"): 0.0,
+            ("writes_total", "failed"): 0.0,
+            ("overuses_total", "tell"): 0.0,
+            ("overuses_total", "evict"): 0.0,
         }
         stage.agent.guests.replace([pod])
         await asyncio.sleep(62)

@@ -1,0 +1,63 @@
+"""What the demo lacks for some panels: a limit, a card that breaks, a webhook that is gone."""
+
+import sys
+import time
+from contextlib import suppress
+
+from hack.clusterdemo.ground import Ground
+from hack.dashboards.check import rules
+from hack.dashboards.prometheus import Prometheus
+from scheduler.simulator.demoload import SMALL
+from tests.support.controlplane import nodes
+from tests.support.controlplane.api import Api, Refused
+from tests.support.controlplane.layout import ROOT
+from tests.support.controlplane.ports import free_port
+from tests.support.controlplane.waiting import eventually
+
+TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
+LIMITED, LIMIT_GPUS = SMALL[-1], 3
+AILING = """\
+models:
+  T4: {memory: 16Gi}
+nodes:
+  - name: t4-1
+    cpu: 16
+    memory: 64Gi
+    devices:
+      - {model: T4, load: [{at: 0, utilisation: 0.3}]}
+      - {model: T4, fault: {at: 30, lost: true}}
+"""
+
+
+def limit_somebody(api: Api) -> None:
+    """Give one tenant a limit that it doesn't reach."""
+    api.patch(f"{TENANTS}/{LIMITED}", {"spec": {"limit": LIMIT_GPUS}})
+
+
+def add_ailing_machine(place: Ground) -> None:
+    """Add a machine one of whose cards is lost after half a minute."""
+    file = place.plane.folder / "ailing.yaml"
+    file.write_text(AILING, encoding="utf-8")
+    nodes.create(place.plane.api, ["t4-1"], nodes.Kind(gpus=0, cpu="16", memory="64Gi"))
+    argv = [sys.executable, "-m", "scheduler", "agent", "--mock", str(file), "--node", "t4-1"]
+    argv += ["--kubeconfig", str(place.plane.agent_kubeconfig("t4-1"))]
+    argv += ["--host", "127.0.0.1", "--port", str(free_port())]
+    settings = {"EQUIPOISE_AGENT_READ_SECONDS": "1", "EQUIPOISE_AGENT_USE_SECONDS": "1"}
+    place.start("agent-t4-1", argv, {"PYTHONPATH": str(ROOT), **settings})
+
+
+def miss_webhook(api: Api, server: Prometheus) -> None:
+    """Once serve is gone, have the alert see that the webhook doesn't answer."""
+    (alert,) = [each for each in rules() if each.get("alert") == "EquipoiseWebhookFailing"]
+    notes = {"equipoise.dev/gpu-fraction": "0.5"}
+    pod = {
+        "metadata": {"generateName": "late-", "annotations": notes},
+        "spec": {"containers": [{"name": "main", "image": "any"}]},
+    }
+
+    def missed() -> bool:
+        with suppress(Refused):
+            api.post(f"/api/v1/namespaces/{LIMITED}/pods", pod)
+        return bool(server.now(alert["expr"], time.time()))
+
+    eventually(missed, 30, every=1.0, what="an alert on a webhook that is gone")
