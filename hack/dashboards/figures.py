@@ -79,6 +79,8 @@ def cards(axes: Axes, panel: Panel, answers: list[Answer], start: float) -> None
     scheme = SCHEMES[panel.shape["defaults"]["color"]["mode"]]
     axes.imshow(cells, aspect="auto", cmap=scheme, vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(cells):
+        if math.isnan(value):
+            continue
         color = "white" if value > 0.6 else "black"
         axes.text(column, row, f"{value:.0%}", ha="center", va="center", color=color, fontsize=9)
     axes.set_yticks(range(len(nodes)), nodes, fontsize=8)
