@@ -60,8 +60,9 @@ class Kube:
     once. `timeout_seconds` is the most that one request may take; a watch is exempt. `page` is how
     many objects one list request asks for.
     `stuck_seconds`: a released pod that none of its nodes took for so long is evicted, so that its
-    owner makes it again. `status_seconds`: a Tenant's or GPUNode's status is written at most so
-    often.
+    owner makes it again. `rollout_seconds`: so long a Deployment's new revision waits at its
+    tenant's limit before a pod of the old one is evicted for it, and for each further one.
+    `status_seconds`: a Tenant's or GPUNode's status is written at most so often.
     """
 
     namespace: str = names.NAMESPACE
@@ -69,6 +70,7 @@ class Kube:
     timeout_seconds: float = 10.0
     page: int = 500
     stuck_seconds: float = 60.0
+    rollout_seconds: float = 30.0
     status_seconds: float = 10.0
 
 

@@ -193,6 +193,10 @@ class _Applier:
         """Nothing here would make a pod again."""
         return False
 
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        """There are no Deployments here."""
+        return False
+
 
 class _Binder:
     """Writes Bindings to the embedded cluster."""

@@ -132,6 +132,9 @@ class _Still:
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         return False
 
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        return False
+
     def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
         pass
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from scheduler.controller.departures import Departure, Departures, Stage
 from scheduler.controller.messenger import Messenger
 from scheduler.controller.ports import Applier, Watcher
+from scheduler.controller.rollouts import Rollouts
 from scheduler.controller.state import State
 from scheduler.core.model.errors import LedgerError, ReleaseRefused
 from scheduler.core.model.ids import NodeName
@@ -29,6 +30,7 @@ class Execution:
 
     def __init__(self, state: State, *, settings: Kube, applier: Applier, watcher: Watcher) -> None:
         self._state, self._stuck_seconds, self._watcher = state, settings.stuck_seconds, watcher
+        self._rollouts = Rollouts(state.ledger, settings.rollout_seconds)
         self._messenger = Messenger(applier, watcher, width=settings.in_flight)
         self._departures = Departures(
             state.departures,
@@ -54,6 +56,8 @@ class Execution:
                 self._hold(hold)
         if self._state.active:
             self._evict_stuck()
+            for waiting, running in self._rollouts.due(plan.holds, self._state.clock.now()):
+                self._messenger.make_way(running, waiting)
             for pod, why in self._state.casualties.news():
                 self._messenger.warn(pod, why)
 

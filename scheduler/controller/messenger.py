@@ -10,7 +10,7 @@ from scheduler.core.model.errors import NotLeading
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.verdicts import Verdict
+from scheduler.core.model.verdicts import Reason, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,10 @@ class Messenger:
         """kube-scheduler has to look at a pod again."""
         self._outbox.put(partial(self._tell, pod, partial(self._applier.remind, pod, node)))
 
+    def make_way(self, running: Pod, waiting: Pod) -> None:
+        """A pod has to end for one of its Deployment's next revision."""
+        self._outbox.put(partial(self._make_way, running, waiting))
+
     async def idle(self) -> None:
         """Wait until everything is said."""
         await self._outbox.idle()
@@ -58,12 +62,18 @@ class Messenger:
             log.exception("nobody was told about pod %s", pod.key)
 
     async def _evict(self, pod: Pod, why: Verdict) -> None:
+        await self._end(pod, why.reason, self._applier.evict(pod, why))
+
+    async def _make_way(self, running: Pod, waiting: Pod) -> None:
+        await self._end(running, Reason.MAKES_WAY, self._applier.make_way(running, waiting))
+
+    async def _end(self, pod: Pod, reason: Reason, eviction: Awaitable[bool]) -> None:
         try:
-            going = await self._applier.evict(pod, why)
+            going = await eviction
         except NotLeading as problem:
             log.info("pod %s is not evicted: %s", pod.key, problem)
         except Exception:
             log.exception("whether pod %s was evicted is not known", pod.key)
         else:
             if going:
-                self._watcher.count_decision("evict", why.reason)
+                self._watcher.count_decision("evict", reason)

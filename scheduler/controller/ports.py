@@ -37,6 +37,13 @@ class Applier(Protocol):
         """
         ...
 
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        """Evict a pod if the other one is of a newer revision of its Deployment; True: it goes.
+
+        Called again after a while.
+        """
+        ...
+
     async def remind(self, pod: Pod, node: NodeName) -> None:
         """Have kube-scheduler look again at a pod that it turned down: the node has room for it."""
         ...

@@ -25,11 +25,14 @@ from scheduler.kube.release import (
     release_patch,
     ungate_patch,
 )
-from scheduler.kube.resources import PODS
+from scheduler.kube.resources import PODS, REPLICA_SETS
 
 log = logging.getLogger(__name__)
 
 RELEASED = Verdict(Reason.RELEASED)
+
+REVISION = "deployment.kubernetes.io/revision"
+"""Written by the Deployment controller on each ReplicaSet: the newest has the highest."""
 
 
 class KubeApplier:
@@ -114,6 +117,26 @@ class KubeApplier:
             return await self._look(pod.ref) is None
         self._notices.tell(pod.ref, why, action=Action.EVICT)
         return True
+
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        """Evict a pod if the other one is of a newer revision of its Deployment; whether it goes.
+
+        Raises what `evict` does.
+        """
+        newer, older = await self._revision(waiting), await self._revision(running)
+        if newer is None or older is None or newer[0] != older[0] or newer[1] <= older[1]:
+            return False
+        return await self.evict(running, Verdict(Reason.MAKES_WAY, f"pod {waiting.key} waits"))
+
+    async def _revision(self, pod: Pod) -> tuple[str, int] | None:
+        """UID of the pod's Deployment and the number of its revision: a rollback gets a new one."""
+        try:
+            found = await self._client.get(REPLICA_SETS.path(pod.revision, pod.namespace))
+        except NotFound:
+            return None
+        number = str(mapping(mapping(found, "metadata"), "annotations").get(REVISION, ""))
+        deployment = owner_of(found)
+        return (deployment, int(number)) if deployment and number.isdecimal() else None
 
     async def _release(self, admit: Admit, stored: Stored | None) -> bool:
         if stored is None or runs_no_more(stored):

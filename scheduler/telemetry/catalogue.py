@@ -209,7 +209,7 @@ ACTS = Spec(
 VERBS = ("filter", "prioritize", "preempt", "bind")
 ADMISSION_VERBS = ("mutate", "validate")
 
-_RARE = {Reason.STUCK: "evict", Reason.DEVICE_LOST: "warn"}
+_RARE = {Reason.STUCK: "evict", Reason.MAKES_WAY: "evict", Reason.DEVICE_LOST: "warn"}
 DECIDED = (("admit", ""), *((_RARE.get(reason, "hold"), str(reason)) for reason in Reason))
 """Outcomes and reasons that are counted from the start, at 0."""
 

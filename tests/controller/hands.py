@@ -33,6 +33,7 @@ class Hands:
     held: list[tuple[str, str]] = field(default_factory=list)
     warned: list[tuple[str, str]] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
+    made_way: list[tuple[str, str]] = field(default_factory=list)
     reminded: list[tuple[str, str]] = field(default_factory=list)
     pinnable: dict[str, bool] = field(default_factory=dict)
     speechless: bool = False
@@ -73,6 +74,10 @@ class Hands:
 
     async def remind(self, pod: Pod, node: NodeName) -> None:
         self.reminded.append((pod.name, node))
+
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        self.made_way.append((running.name, waiting.name))
+        return self.going is True
 
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         self.evicted.append(pod.name)

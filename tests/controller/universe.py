@@ -193,6 +193,10 @@ class Universe:
     async def remind(self, pod: Pod, node: NodeName) -> None:
         """It is looked at again and again here."""
 
+    async def make_way(self, running: Pod, waiting: Pod) -> bool:
+        """There are no Deployments here."""
+        return False
+
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         fate = self._before(pod.uid)
         there = self.api.pods.get(pod.uid)

@@ -232,6 +232,47 @@ async def test_an_eviction_whose_outcome_nobody_knows_is_raised() -> None:
         await world.applier.evict(ADMIT.pod, STUCK)
 
 
+def _replica_set(revision: str | None, deployment: str = "d") -> JSON:
+    owners = [{"uid": deployment, "controller": True}] if deployment else []
+    notes = {} if revision is None else {"deployment.kubernetes.io/revision": revision}
+    return {"metadata": {"ownerReferences": owners, "annotations": notes}}
+
+
+async def test_a_pod_makes_way_for_a_newer_revision_of_its_deployment() -> None:
+    world = World()
+    # As numbers, not as texts.
+    world.api.then("GET", _replica_set("10"), _replica_set("9"))
+    new, old = pod("new", revision="web-2"), pod("p", revision="web-1")
+    assert await world.applier.make_way(old, new)
+    replica_sets = "/apis/apps/v1/namespaces/lab/replicasets"
+    assert world.api.paths() == [
+        f"{replica_sets}/web-2",
+        f"{replica_sets}/web-1",
+        f"{PATH}/eviction",
+    ]
+    assert await world.told() == ["Evict"]
+
+
+STAYS: dict[str, tuple[JSON | Exception, JSON | Exception]] = {
+    "an older revision waits": (_replica_set("1"), _replica_set("2")),
+    "the same": (_replica_set("2"), _replica_set("2")),
+    "of another Deployment": (_replica_set("2"), _replica_set("1", "other")),
+    "of none": (_replica_set("2", ""), _replica_set("1", "")),
+    "one without a number": (_replica_set("2"), _replica_set(None)),
+    "one that is gone": (_replica_set("2"), refusal(404)),
+}
+
+
+@pytest.mark.parametrize(("newer", "older"), STAYS.values(), ids=STAYS.keys())
+async def test_a_pod_makes_way_for_nothing_else(
+    newer: JSON | Exception, older: JSON | Exception
+) -> None:
+    world = World()
+    world.api.then("GET", newer, older)
+    assert not await world.applier.make_way(pod("p", revision="b"), pod("n", revision="a"))
+    assert world.api.paths("POST") == []
+
+
 async def test_holds_and_warnings_are_told() -> None:
     world = World()
     await world.applier.hold(Hold(ADMIT.pod, Verdict(Reason.NO_ROOM)))

@@ -44,6 +44,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
     request, preemptible, problem = _request(pod)
     constraints, pinnable = _where(pod, volumes_of)
     priority = spec.get("priority")
+    workload, revision = _rollout(metadata)
     return Pod(
         uid=PodUID(uid),
         namespace=namespace,
@@ -57,7 +58,24 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
         problem=problem,
         constraints=constraints,
         pinnable=pinnable,
+        workload=workload,
+        revision=revision,
     )
+
+
+def _rollout(metadata: Stored) -> tuple[str, str]:
+    """Return the pod's Deployment (namespace/name) and ReplicaSet; "" twice for a pod of neither.
+
+    A Deployment's ReplicaSet is called after both and has its pods labelled with the latter part.
+    """
+    suffix = f"-{mapping(metadata, 'labels').get('pod-template-hash')}"
+    for owner in objects(metadata, "ownerReferences"):
+        name = str(owner.get("name"))
+        if owner.get("controller") is True and owner.get("kind") == "ReplicaSet":
+            deployment = name.removesuffix(suffix)
+            if deployment not in ("", name):
+                return f"{metadata.get('namespace')}/{deployment}", name
+    return "", ""
 
 
 def gates_of(pod: PodJSON) -> tuple[str, ...]:

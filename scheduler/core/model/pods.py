@@ -30,6 +30,8 @@ class Pod:
     pod is no demand. `problem` says why its request can't be read; then it asks for no GPU.
     `constraints` narrow where it may go, until it is bound. A pod that isn't `pinnable` may only be
     nominated to a node: kube-scheduler looks at more than we know, or nothing would make it again.
+    `workload` is the Deployment that it is of (namespace/name) and `revision` the ReplicaSet, as
+    far as names tell; "" for others.
     """
 
     uid: PodUID
@@ -44,6 +46,8 @@ class Pod:
     problem: str = ""
     constraints: Constraints = NO_CONSTRAINTS
     pinnable: bool = True
+    workload: str = ""
+    revision: str = ""
 
     @property
     def key(self) -> str:

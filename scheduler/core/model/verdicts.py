@@ -20,6 +20,7 @@ class Reason(StrEnum):
     RELEASE_REFUSED = "ReleaseRefused"
     STUCK = "Stuck"
     DEVICE_LOST = "DeviceLost"
+    MAKES_WAY = "MakesWay"
 
 
 SENTENCES = {
@@ -36,6 +37,7 @@ SENTENCES = {
     Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",
     Reason.STUCK: "none of the nodes that it was pinned to took it",
     Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
+    Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""
 

@@ -1,0 +1,85 @@
+"""A Deployment that rolls at its tenant's limit: one of the old revision makes way, and no more."""
+
+from typing import Any
+
+import pytest
+
+from scheduler.core.model.verdicts import Reason
+from scheduler.settings import Kube
+from tests.controller.feeding import World, bound, gated
+from tests.support.builders import place, tenant
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+PATIENCE = Kube().rollout_seconds
+
+
+def of(pod: dict[str, Any], revision: str, deployment: str = "web") -> dict[str, Any]:
+    """The pod, as that revision of the Deployment makes it."""
+    owner = {"kind": "ReplicaSet", "name": f"{deployment}-{revision}", "uid": f"rs-{revision}"}
+    pod["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
+    pod["metadata"]["labels"] = {"pod-template-hash": revision}
+    return pod
+
+
+def running(uid: str, slot: int, revision: str, deployment: str = "web") -> dict[str, Any]:
+    return of(bound(uid, "n1", place("n1", (slot, 500, 8_000))), revision, deployment)
+
+
+@pytest.fixture
+def world() -> World:
+    """A tenant at its limit: two pods run, and the next revision's first one waits."""
+    made = World()
+    made.controller.set_tenants([tenant("lab", limit=1), tenant("moved")])
+    made.see(running("old-1", 0, "1"), running("old-2", 1, "1"))
+    made.see(of(gated("new"), "2"))
+    return made
+
+
+async def after(world: World, seconds: float, rounds: int = 1) -> list[tuple[str, str]]:
+    for _ in range(rounds):
+        world.clock.time += seconds / rounds
+        await world.controller.round()
+    return world.hands.made_way
+
+
+async def test_the_youngest_of_the_old_ones_makes_way_after_a_while(world: World) -> None:
+    assert await after(world, 0) == []
+    assert await after(world, PATIENCE - 1, rounds=10) == []
+    assert await after(world, 1) == [("old-2", "new")]
+    assert ("evict", Reason.MAKES_WAY) in world.eyes.decisions
+
+
+async def test_one_that_stays_is_asked_again_after_another_while(world: World) -> None:
+    await after(world, 0)
+    assert len(await after(world, PATIENCE)) == 1
+    assert len(await after(world, PATIENCE - 1, rounds=10)) == 1
+    assert len(await after(world, 1)) == 2
+
+
+async def test_once_there_is_room_nobody_makes_way(world: World) -> None:
+    await after(world, 0)
+    world.see(running("old-2", 1, "1"), event="DELETED")
+    assert await after(world, 3 * PATIENCE, rounds=6) == []
+    assert world.hands.released == ["new"]
+
+
+@pytest.mark.parametrize("change", ["another Deployment's", "of the same revision", "no limit"])
+async def test_nobody_else_makes_way(world: World, change: str) -> None:
+    match change:
+        case "another Deployment's":
+            world.see(of(gated("new"), "2", "api"))
+        case "of the same revision":
+            world.see(of(gated("new"), "1"))
+        case "no limit":
+            world.controller.set_tenants([tenant("lab"), tenant("moved")])
+    await after(world, 0)
+    assert await after(world, 3 * PATIENCE, rounds=6) == []
+
+
+async def test_without_a_gpu_there_is_nothing_to_make_way_with(world: World) -> None:
+    world.see(*(running(uid, 0, "1") for uid in ("old-1", "old-2")), event="DELETED")
+    world.see(of(bound("bare", "n1"), "1"), running("other", 0, "1", "api"))
+    world.see(running("other-2", 1, "1", "api"))
+    await after(world, 0)
+    assert await after(world, 3 * PATIENCE, rounds=6) == []
