@@ -1,0 +1,82 @@
+"""One real node for all tests in here, with Equipoise on it; `make test-node` runs them.
+
+They share it and run one after another. Each test has a namespace of its own, and holds nothing
+when it has ended.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.controlplane import namespaces
+from tests.support.controlplane.api import JSON, Api
+from tests.support.controlplane.auditor import Auditor
+from tests.support.controlplane.sweeping import drop_namespace
+from tests.support.node.enclosure import inside
+from tests.support.node.machine import Machine
+from tests.support.node.release import Release
+from tests.support.node.rooms import Room
+
+_numbers = itertools.count(1)
+BASELINE: JSON = {"pod-security.kubernetes.io/enforce": "baseline"}
+
+
+# Others than those who name this folder don't mean these tests.
+collect_ignore_glob = [] if inside() else ["test_*.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Outside of an enclosure say so at once, in one line."""
+    here = Path(__file__).parent
+    named = any(Path(arg.partition("::")[0]).resolve().is_relative_to(here) for arg in config.args)
+    if named and not inside():
+        raise pytest.UsageError("these tests need a node of their own; use: make test-node")
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    """A control plane and a real node; their logs are in build/node/logs afterwards."""
+    with Machine() as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def release(machine: Machine) -> Release:
+    """Equipoise, installed by its chart."""
+    release = Release(machine)
+    release.install()
+    return release
+
+
+@pytest.fixture
+def api(machine: Machine) -> Api:
+    """The API server, as an admin."""
+    return machine.api
+
+
+@pytest.fixture(scope="session")
+def auditor(machine: Machine, release: Release) -> Iterator[Auditor]:
+    """Who held what from the first pod to the last, as the pods themselves say."""
+    auditor = Auditor(machine.plane.kubeconfig())
+    auditor.start()
+    yield auditor
+    auditor.close()
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest, release: Release, auditor: Auditor) -> Iterator[Room]:
+    """A tenant's namespace; with it goes what is in it, and nothing was ever sold twice."""
+    name = f"{_plain(request.node.name)}-{next(_numbers)}"
+    labels = {"equipoise.dev/tenant": "default", **BASELINE}
+    namespaces.create(release.machine.api, name, labels=labels)
+    yield Room(release, name)
+    drop_namespace(release.machine.api, name)
+    auditor.caught_up()
+    assert auditor.problems() == []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.removeprefix("test_").lower())[:40].strip("-")

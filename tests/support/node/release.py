@@ -1,0 +1,96 @@
+"""Equipoise on a real node as a user gets it: `helm install` of the chart, with our image."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from tests.support.controlplane.api import JSON
+from tests.support.controlplane.layout import ROOT
+from tests.support.controlplane.waiting import eventually
+from tests.support.node.layout import NODE, OURS, built
+from tests.support.node.machine import Machine
+
+CHART = ROOT / "charts" / "equipoise"
+NAMESPACE, AGENTS = "equipoise-system", "equipoise-agents"
+ACCOUNTS = (
+    f"system:serviceaccount:{NAMESPACE}:equipoise-scheduler",
+    f"system:serviceaccount:{AGENTS}:equipoise-agent",
+)
+MANAGED = {"metadata": {"labels": {"equipoise.dev/managed": "true"}}}
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+SECONDS = 180
+
+_REPOSITORY, _, _TAG = OURS.rpartition(":")
+MOCK = (
+    f"image.repository={_REPOSITORY}",
+    f"image.tag={_TAG}",
+    "agent.mock.enabled=true",
+)
+"""Our image, and scripted cards: four of 80 GiB."""
+
+
+class Release:
+    """The release "equipoise" on a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def install(self, values: Sequence[str] = MOCK, *, chart: Path = CHART) -> None:
+        """Install the chart, or upgrade to it; return when all of it is ready."""
+        self.machine.api.patch(f"/api/v1/nodes/{NODE}", MANAGED)
+        body: JSON = {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
+        self.machine.api.ensure("/api/v1/namespaces", body)
+        settings = [argument for value in values for argument in ("--set", value)]
+        patience = ("--wait", f"--timeout={SECONDS}s")
+        self.helm("upgrade", "--install", "equipoise", str(chart), *patience, *settings)
+        eventually(self._told, 30, what="the agent has told of the node's cards")
+
+    def uninstall(self) -> None:
+        self.helm("uninstall", "equipoise", "--wait")
+
+    def helm(self, *argv: str) -> str:
+        """Run helm in the release's namespace; RuntimeError with its complaint."""
+        home = self.machine.folder / "helm"
+        env = {
+            **os.environ,
+            "KUBECONFIG": str(self.machine.plane.kubeconfig()),
+            **{
+                f"HELM_{kind}_HOME": str(home / kind.lower())
+                for kind in ("CACHE", "CONFIG", "DATA")
+            },
+        }
+        command = [built("helm"), "--namespace", NAMESPACE, *argv]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"helm {' '.join(argv)}: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def state(self) -> JSON:
+        """Return what the status page is drawn from."""
+        service = self.machine.api.get(f"/api/v1/namespaces/{NAMESPACE}/services/equipoise")
+        address = service["spec"]["clusterIP"]
+        page = f"http://{address}:8800/api/v1/state"
+        found: JSON = httpx.get(page, trust_env=False).raise_for_status().json()
+        return found
+
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """Return who holds what: namespace/name → UUID → milli-GPU."""
+        found: dict[str, dict[str, int]] = {}
+        for node in self.state()["nodes"]:
+            for gpu in node["gpus"]:
+                for piece in gpu["slices"]:
+                    held = found.setdefault(piece["pod"], {})
+                    held[gpu["uuid"]] = round(piece["gpus"] * 1000)
+        return found
+
+    def pods(self, component: str, namespace: str = NAMESPACE) -> list[JSON]:
+        """Return its pods of one component: scheduler, or agent in AGENTS."""
+        chosen = {"labelSelector": f"app.kubernetes.io/component={component}"}
+        return self.machine.api.items(f"/api/v1/namespaces/{namespace}/pods", chosen)
+
+    def _told(self) -> bool:
+        found = self.machine.api.find(f"/apis/equipoise.dev/v1alpha1/gpunodes/{NODE}") or {}
+        return bool(found.get("status", {}).get("devices"))
