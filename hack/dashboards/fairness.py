@@ -249,7 +249,8 @@ DECISIONS = (
     lines(
         "Evictions and warnings, and why",
         "Evictions asked for, and running pods that were hit, by reason. Stuck: no node that the "
-        "pod was pinned to took it. DeviceLost: its GPU failed.",
+        "pod was pinned to took it. MakesWay: a newer revision of the same owner takes its place. "
+        "DeviceLost: its GPU failed.",
         Query(
             "sum by (outcome, reason) (increase("
             'equipoise_decisions_total{outcome=~"evict|warn"}[$__rate_interval]))',
