@@ -77,3 +77,9 @@ def test_each_dashboard_and_rule_file_becomes_an_object(tmp_path: Path) -> None:
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(dashboard["data"]["equipoise-fairness.json"]) == drawn
     assert one(found, "PrometheusRule", "equipoise")["spec"] == rules
+
+
+def test_everything_follows_the_namespace_of_the_release() -> None:
+    text = ours.rendered("--namespace=gpu", "--set=namespace.create=true")
+    assert "system:serviceaccount:gpu:equipoise-scheduler" in text
+    assert ours.NAMESPACE not in text
