@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,12 @@ from tests.support.controlplane.auditor import Auditor
 from tests.support.controlplane.sweeping import drop_namespace
 from tests.support.node.enclosure import inside
 from tests.support.node.machine import Machine
-from tests.support.node.release import Release
-from tests.support.node.rooms import Room
+from tests.support.node.release import FAST, Release
+from tests.support.node.rooms import Room, RoomFor
 
 _numbers = itertools.count(1)
+TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
+TENANT: JSON = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Tenant"}
 BASELINE: JSON = {"pod-security.kubernetes.io/enforce": "baseline"}
 
 
@@ -47,7 +50,7 @@ def machine() -> Iterator[Machine]:
 def release(machine: Machine) -> Release:
     """Equipoise, installed by its chart."""
     release = Release(machine)
-    release.install()
+    release.install(FAST)
     return release
 
 
@@ -67,15 +70,37 @@ def auditor(machine: Machine, release: Release) -> Iterator[Auditor]:
 
 
 @pytest.fixture
-def room(request: pytest.FixtureRequest, release: Release, auditor: Auditor) -> Iterator[Room]:
-    """A tenant's namespace; with it goes what is in it, and nothing was ever sold twice."""
-    name = f"{_plain(request.node.name)}-{next(_numbers)}"
-    labels = {"equipoise.dev/tenant": "default", **BASELINE}
-    namespaces.create(release.machine.api, name, labels=labels)
-    yield Room(release, name)
-    drop_namespace(release.machine.api, name)
+def room_for(
+    request: pytest.FixtureRequest, release: Release, auditor: Auditor
+) -> Iterator[RoomFor]:
+    """Opens namespaces of tenants. With them goes what is in them.
+
+    And nothing was ever sold twice, nor did the API server refuse anything to Equipoise.
+    """
+    api, opened = release.machine.api, list[str]()
+
+    def open_room(tenant: str, **spec: Any) -> Room:
+        if tenant != "default":
+            release.machine.api.ensure(
+                TENANTS, {**TENANT, "metadata": {"name": tenant}, "spec": spec}
+            )
+        name = f"{_plain(request.node.name)}-{next(_numbers)}"
+        namespaces.create(api, name, labels={"equipoise.dev/tenant": tenant, **BASELINE})
+        opened.append(name)
+        return Room(release, name)
+
+    yield open_room
+    for name in opened:
+        drop_namespace(api, name)
     auditor.caught_up()
     assert auditor.problems() == []
+    assert release.refusals() == []
+
+
+@pytest.fixture
+def room(room_for: RoomFor) -> Room:
+    """A namespace of the tenant "default"."""
+    return room_for("default")
 
 
 def _plain(name: str) -> str:

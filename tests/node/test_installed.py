@@ -2,7 +2,7 @@
 
 from tests.support.controlplane.api import Api
 from tests.support.node.layout import NODE
-from tests.support.node.release import AGENTS, NAMESPACE, Release
+from tests.support.node.release import ACCOUNTS, AGENTS, NAMESPACE, Release
 
 
 def test_the_node_is_ready(release: Release, api: Api) -> None:
@@ -35,3 +35,9 @@ def test_the_node_has_the_cards_that_the_agent_told_of(release: Release) -> None
 
 def test_helm_test_is_green(release: Release) -> None:
     assert "Phase:          Succeeded" in release.helm("test", "equipoise")
+
+
+def test_nothing_was_refused_to_it(release: Release) -> None:
+    assert release.refusals() == []
+    asked = {entry.user for entry in release.machine.plane.audit.entries()}
+    assert asked >= set(ACCOUNTS)

@@ -1,7 +1,7 @@
 """Owners of pods as with any scheduler: Deployments roll, Jobs retry, StatefulSets come back."""
 
 from tests.support.controlplane.waiting import eventually, stays
-from tests.support.node.rooms import START_SECONDS, Room
+from tests.support.node.rooms import START_SECONDS, Room, RoomFor
 from tests.support.node.workloads import (
     SHOW,
     SHOW_AND_WAIT,
@@ -41,9 +41,24 @@ def test_a_deployment_rolls(room: Room) -> None:
     path = f"/apis/apps/v1/namespaces/{room.name}/deployments/web"
     room.api.patch(path, newer)
     until_run(room, "web", 2, but=before)
-    status = room.api.get(path)["status"]
-    assert (status["updatedReplicas"], status["availableReplicas"]) == (2, 2)
-    assert sum(sum(held.values()) for held in room.ledger().values()) == 1000
+    eventually(lambda: room.api.get(path)["status"].get("replicas") == 2, what="the old are gone")
+    eventually(lambda: total(room) == 1000, what="what they held is free")
+
+
+def total(room: Room) -> int:
+    """How many milli-GPU the pods of the namespace hold together."""
+    return sum(sum(held.values()) for held in room.ledger().values())
+
+
+def test_a_deployment_rolls_at_its_tenants_limit(room_for: RoomFor) -> None:
+    """With maxSurge 1 and maxUnavailable 0 the old and the new would wait for each other."""
+    room = room_for("limited", limit=1)
+    room.create_of("apps/deployments", deployment("web", 2, template("web", "0.5")))
+    before = until_run(room, "web", 2)
+    path = f"/apis/apps/v1/namespaces/{room.name}/deployments/web"
+    room.api.patch(path, {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}})
+    until_run(room, "web", 2, but=before)
+    assert total(room) == 1000
 
 
 def test_a_job_tries_again_and_each_try_sees_its_gpu(room: Room) -> None:

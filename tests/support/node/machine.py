@@ -70,6 +70,8 @@ class Machine:
                 process.stop()
         if hasattr(self, "containerd"):
             self.containerd.process.stop()
+        if "kube-apiserver" in self.plane.processes:
+            self.plane.stop_apiserver(kill=True)  # it would wait for the pods that watch
         self.plane.stop()
 
     def start_kubelet(self) -> None:

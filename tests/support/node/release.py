@@ -31,6 +31,12 @@ MOCK = (
 )
 """Our image, and scripted cards: four of 80 GiB."""
 
+FAST = (*MOCK, "settings.kube.rollout_seconds=5")
+"""A time of half a minute as seconds."""
+
+DRIVERLESS = (*MOCK, "agent.mock.enabled=false", "runtimeClassName=")
+"""Agents that ask a driver, where there is none."""
+
 
 class Release:
     """The release "equipoise" on a machine."""
@@ -67,6 +73,14 @@ class Release:
         if done.returncode:
             raise RuntimeError(f"helm {' '.join(argv)}: {done.stderr or done.stdout}")
         return done.stdout
+
+    def refusals(self) -> list[str]:
+        """Return what the API server has refused to its accounts so far."""
+        return [
+            f"{each.user} {each.verb} {each.path}"
+            for each in self.machine.plane.audit.entries(status=403)
+            if each.user in ACCOUNTS
+        ]
 
     def state(self) -> JSON:
         """Return what the status page is drawn from."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.waiting import eventually
@@ -67,12 +67,16 @@ class Room:
         """Return the first line that a container printed, once there is one."""
 
         def first_line() -> str | None:
-            logs = self.release.machine.plane.kubectl(
-                "logs", "--namespace", self.name, name, "--container", container
-            )
-            return logs.partition("\n")[0] if "\n" in logs else None
+            text = self.logs(name, container)
+            return text.partition("\n")[0] if "\n" in text else None
 
         return eventually(first_line, what=f"{name} has printed a line")
+
+    def logs(self, name: str, container: str = "main") -> str:
+        """Return all that a container has printed."""
+        return self.release.machine.plane.kubectl(
+            "logs", "--namespace", self.name, name, "--container", container
+        )
 
     def devices(self, name: str) -> str:
         """Return what Equipoise assigned, as the pod's annotation says."""
@@ -91,3 +95,10 @@ class Room:
     def restarts(self, name: str) -> int:
         states = self.get(name)["status"].get("containerStatuses", ())
         return sum(int(each["restartCount"]) for each in states)
+
+
+class RoomFor(Protocol):
+    """Opens a room for a tenant, which is made if there is none of that name."""
+
+    def __call__(self, tenant: str, **spec: Any) -> Room:
+        """`spec` are fields of the Tenant, such as limit=1."""
