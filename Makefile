@@ -15,7 +15,7 @@ LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site kind kind-delete lock clean
+.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site dashboards test-rules watch-demo kind kind-delete lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,8 +73,20 @@ bench-cluster: controlplane $(STAMP) ## Measure rates on a real control plane (A
 docs: $(STAMP) ## Write the generated pages anew
 	@$(BIN)/python -m hack.docs
 
+dashboards: $(STAMP) ## Write Grafana's dashboards anew
+	@$(BIN)/python -m hack.dashboards
+
+test-rules: $(STAMP) ## Play the alerts through: takes promtool
+	@command -v promtool >/dev/null || \
+	  { echo "promtool is missing; install it (on Debian: apt-get install prometheus)" >&2; exit 2; }
+	@$(BIN)/python -m pytest tests/dashboards $(ARGS)
+
+watch-demo: controlplane $(STAMP) ## Have Prometheus watch the demo, and check all queries (ARGS="--pictures docs/images")
+	@$(BIN)/python -m hack.dashboards.live $(ARGS)
+
 verify-docs: $(STAMP) ## Fail if a generated page is not what the code says
 	@$(BIN)/python -m hack.docs --check
+	@$(BIN)/python -m hack.dashboards --check
 
 docs-site: $(STAMP) build/mkdocs/.installed ## Build the documentation into build/site: it needs no network
 	@NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs --quiet build --strict

@@ -25,6 +25,8 @@ async def run(
 ) -> Report:
     """Run the demo and return its report. `listening` is told the page's address."""
     recording, history = Recording(), History(step=SAMPLE_SECONDS)
+    # There is no other replica here.
+    recording.set_acts(acts=True)
 
     def look(standing: Standing, passed: float) -> None:
         history.record(standing)
