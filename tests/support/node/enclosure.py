@@ -29,7 +29,10 @@ ENTER = "build/node/enter"
 COVERED = ("/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni")
 """Empty inside: kubelet and containerd write there, wherever they are told to keep their things."""
 
-_PREFIX, _OWNER = "equipoise-node-", "owner"
+_PREFIX = "equipoise-node-"
+_OWNER, _MADE = "owner", "made"
+"""Files in the folder: the process that removes it, and folders of the machine to remove."""
+
 _NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -53,24 +56,22 @@ def run(argv: Sequence[str]) -> int:
     _sweep_stale()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     (folder / _OWNER).write_text(str(os.getpid()))
+    _cover(folder)
     _make_cgroups(folder.name)
-    made = _covered()
-    inside = _start(argv, folder)
+    child = _start(argv, folder)
     handlers = {
         # Ctrl-C in a terminal reaches the command too, which ends in its own time.
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: inside.kill()),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.kill()),
     }
     try:
-        _write_enter(inside.pid, folder)
-        return inside.wait()
+        _write_enter(child.pid, folder)
+        status = child.wait()
+        return status if status >= 0 else 128 - status
     finally:
         (ROOT / ENTER).unlink(missing_ok=True)
         _keep_logs(folder)
         _remove(folder)
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
@@ -108,12 +109,12 @@ exec nsenter --target "${{first% }}" --net --mount --pid --wd="$PWD" -- "$@"
     path.chmod(0o755)
 
 
-def _covered() -> list[Path]:
-    """Make the folders that are covered by empty ones inside; return those that are new."""
-    made = [path for path in map(Path, COVERED) if not path.exists()]
+def _cover(folder: Path) -> None:
+    """Make what will be covered by empty folders inside, and note what wasn't there before."""
+    made = [path for path in COVERED if not Path(path).exists()]
+    (folder / _MADE).write_text("\n".join(made))
     for path in made:
-        path.mkdir(parents=True)
-    return made
+        Path(path).mkdir(parents=True)
 
 
 def _keep_logs(folder: Path) -> None:
@@ -136,15 +137,17 @@ def _make_cgroups(name: str) -> None:
 
 
 def _remove(folder: Path) -> None:
+    empty = [Path(path) for path in (folder / _MADE).read_text().splitlines()]
     for top in (_CGROUPS, *_CGROUPS.glob("*/")):
-        for path, _, _ in os.walk(top / folder.name, topdown=False):
-            with suppress(OSError):
-                Path(path).rmdir()
+        empty += [Path(path) for path, _, _ in os.walk(top / folder.name, topdown=False)]
+    for path in empty:
+        with suppress(OSError):
+            path.rmdir()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep_stale() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = folder / _OWNER
-        if owner.exists() and not Path(f"/proc/{owner.read_text()}").exists():
+        if (folder / _MADE).exists() and not Path(f"/proc/{owner.read_text()}").exists():
             _remove(folder)
