@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-CODE   := scheduler tests hack $(wildcard benchmarks)
+CODE   := scheduler tests hack charts $(wildcard benchmarks)
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for the command behind a target, such as: make demo ARGS="--seconds 10"
 ARGS   ?=
@@ -15,7 +15,7 @@ LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site dashboards test-rules watch-demo kind kind-delete lock clean
+.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site dashboards test-rules watch-demo chart-tools test-chart base kind kind-delete lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,15 @@ build/mkdocs/.installed: hack/docs/requirements.lock
 	@build/mkdocs/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
 	  --require-hashes -r hack/docs/requirements.lock
 	@touch $@
+
+chart-tools: ## Build helm: takes Go, minutes the first time
+	@./hack/chart/tools.sh build/tools
+
+test-chart: controlplane chart-tools $(STAMP) ## Test the chart, also on a real API server
+	@$(BIN)/python -m pytest tests/chart tests/chart/live $(ARGS)
+
+base: chart-tools $(STAMP) ## Write deploy/base anew from the chart
+	@$(BIN)/python -m hack.chart.render
 
 kind: ## Make a cluster in kind with mocked GPUs, Grafana and samples: takes docker, kind, kubectl, helm
 	@./hack/kind/up.sh

@@ -16,11 +16,7 @@ import yaml
 from hack.chart.helm import ROOT, rendered_files
 
 BASE = ROOT / "deploy" / "base"
-ARGUMENTS = (
-    "--set=namespace.create=true",
-    "--set=dashboards.enabled=false",
-    "--set=agent.namespace=equipoise-system",
-)
+ARGUMENTS = ("--set=namespace.create=true", "--set=dashboards.enabled=false")
 HELMS_OWN = re.compile(
     r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/\S+|checksum/config): .*\n"
     r"|^# Source: .*\n"

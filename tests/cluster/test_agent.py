@@ -20,7 +20,7 @@ from tests.support.controlplane.ports import free_port
 from tests.support.controlplane.processes import Process
 from tests.support.controlplane.waiting import eventually, stays
 
-USER = "system:serviceaccount:equipoise-system:equipoise-agent"
+USER = "system:serviceaccount:equipoise-agents:equipoise-agent"
 GPUNODES = "/apis/equipoise.dev/v1alpha1/gpunodes"
 CARDS = """
 models: {T4: {memory: 16Gi}}

@@ -19,6 +19,7 @@ from tests.support.controlplane.replicas import Ports, Replica, replica
 from tests.support.controlplane.waiting import eventually
 
 SYSTEM = "equipoise-system"
+AGENTS = "equipoise-agents"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/equipoise-scheduler"
 ANSWERING = """
 import http.server, sys
@@ -136,7 +137,7 @@ def test_an_agents_token_names_its_node(plane: ControlPlane) -> None:
         review = agent.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
 
     user = review["status"]["userInfo"]
-    assert user["username"] == f"system:serviceaccount:{SYSTEM}:equipoise-agent"
+    assert user["username"] == f"system:serviceaccount:{AGENTS}:equipoise-agent"
     assert user["extra"]["authentication.kubernetes.io/node-name"] == ["named-1"]
 
 

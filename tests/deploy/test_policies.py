@@ -104,10 +104,9 @@ def test_they_name_gate_labels_and_accounts_as_the_code_does() -> None:
     assert f"'{names.GATE}'" in expressions("equipoise-requests")
     assert f"'{names.ASSIGNMENT}'" in expressions("equipoise-endings")
     assert f"'{names.TENANT_LABEL}'" in expressions("equipoise-namespaces")
-    scheduler, agent = (
-        f"'system:serviceaccount:{names.NAMESPACE}:{name}'"
-        for name in ("equipoise-scheduler", "equipoise-agent")
-    )
+    accounts = "system:serviceaccount"
+    scheduler = f"'{accounts}:{names.NAMESPACE}:equipoise-scheduler'"
+    agent = f"'{accounts}:equipoise-agents:equipoise-agent'"
     for policy in ("assignments", "releases", "bindings", "requests", "gpunodes", "tenants"):
         assert scheduler in expressions(f"equipoise-{policy}")
     assert agent in expressions("equipoise-gpunodes")

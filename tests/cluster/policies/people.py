@@ -16,6 +16,7 @@ from tests.support.controlplane.waiting import eventually
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 EQUIPOISE, AGENT = "equipoise-scheduler", "equipoise-agent"
 SYSTEM = "equipoise-system"
+HOMES = {EQUIPOISE: SYSTEM, AGENT: "equipoise-agents"}
 DRY = {"dryRun": "All"}
 CUSTOM = ("tenants", "gpunodes")
 PODS = tuple(f"pods/{part}" for part in ("binding", "status", "eviction", "ephemeralcontainers"))
@@ -54,7 +55,7 @@ class People:
             "kube-scheduler": lambda: self.plane.kubeconfig("system:kube-scheduler"),
             "kubelet": lambda: self.plane.kubelet_kubeconfig(NODE),
             "job-controller": lambda: self.plane.service_account("kube-system", "job-controller"),
-            "nameless-agent": lambda: self.plane.service_account(SYSTEM, AGENT),
+            "nameless-agent": lambda: self.plane.service_account(HOMES[AGENT], AGENT),
             "agent": lambda: self.plane.agent_kubeconfig(NODE),
         }
         return kubeconfigs.get(who, lambda: self.plane.kubeconfig(who))()
@@ -63,7 +64,8 @@ class People:
 def police(plane: ControlPlane) -> None:
     """Apply CRDs and policies, and wait until the policies are in force."""
     plane.apply(BASE / "namespace.yaml", BASE / "crds")
-    namespaces.furnish(plane.api, SYSTEM)
+    for home in HOMES.values():
+        namespaces.furnish(plane.api, home)
     group = "/apis/equipoise.dev/v1alpha1"
     eventually(lambda: all(_allowed(plane.api, f"{group}/{kind}") for kind in CUSTOM), what="CRDs")
     plane.apply(*sorted((BASE / "policies").glob("*.yaml")))
@@ -118,7 +120,7 @@ def _user(name: str) -> JSON:
 
 
 def _account(name: str) -> JSON:
-    return {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM}
+    return {"kind": "ServiceAccount", "name": name, "namespace": HOMES[name]}
 
 
 def _role(api: Api, name: str, rules: list[JSON], subjects: list[JSON]) -> None:

@@ -12,7 +12,7 @@ GPUNODES, TENANTS = f"{GROUP}/gpunodes", f"{GROUP}/tenants"
 HEAD = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "GPUNode"}
 
 NAMELESS = (
-    "the agent's token names no node; run the agent as a pod of Kubernetes 1.32 or newer, with the "
+    "the agent's token names no node; run the agent as a pod of Kubernetes 1.30 or newer, with the "
     "token that the kubelet mounts"
 )
 NO_DELETE = "an agent creates and updates its GPUNode; leave deleting it to admins"

@@ -342,7 +342,7 @@ FREE = [
     ),
     pytest.param("kube-system", untouched(**host("/dev")), id="kube-system-devices"),
     pytest.param(
-        "equipoise-system",
+        "equipoise-agents",
         untouched(main={"env": [visible("all")], "securityContext": {"privileged": True}}),
         id="our-own-agent",
     ),

@@ -3,7 +3,9 @@
 from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.waiting import eventually
 
-SYSTEM = "equipoise-system"
+AGENTS = "equipoise-agents"
+"""The namespace of the agents: they need what Equipoise's own doesn't allow."""
+
 SECONDS = 3600
 
 
@@ -33,9 +35,9 @@ def token(
 
 def agent_pod(api: Api, node: str, *, account: str = "equipoise-agent") -> JSON:
     """Return the pod in which the agent of a node would run; it is made if it isn't there."""
-    api.ensure("/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
-    api.ensure(f"/api/v1/namespaces/{SYSTEM}/serviceaccounts", {"metadata": {"name": account}})
-    pods = f"/api/v1/namespaces/{SYSTEM}/pods"
+    api.ensure("/api/v1/namespaces", {"metadata": {"name": AGENTS}})
+    api.ensure(f"/api/v1/namespaces/{AGENTS}/serviceaccounts", {"metadata": {"name": account}})
+    pods = f"/api/v1/namespaces/{AGENTS}/pods"
     name = f"{account}-{node}"
     pod = {
         "metadata": {"name": name},

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.support.controlplane import namespaces
+from tests.support.controlplane.accounts import AGENTS
 from tests.support.controlplane.api import JSON, Api, Refused
 from tests.support.controlplane.layout import BASE, ROOT
 from tests.support.controlplane.plane import ControlPlane
@@ -117,7 +118,8 @@ class Installation:
         plane.apply(BASE / "namespace.yaml", *sorted((BASE / "crds").glob("*.yaml")))
         plane.apply(BASE / "rbac.yaml", *sorted((BASE / "policies").glob("*.yaml")))
         plane.apply(BASE / "tenants.yaml")
-        namespaces.furnish(plane.api, NAMESPACE)
+        for name in (NAMESPACE, AGENTS):
+            namespaces.furnish(plane.api, name)
         if webhook:
             plane.apply(self._webhook())
 

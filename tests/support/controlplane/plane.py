@@ -198,9 +198,9 @@ class ControlPlane:
     def agent_kubeconfig(self, node: str, *, account: str = "equipoise-agent") -> Path:
         """Return a kubeconfig whose token is bound to an agent's pod on that node."""
         pod = accounts.agent_pod(self.api, node, account=account)
-        made = accounts.token(self.api, accounts.SYSTEM, account, holder=pod)
+        made = accounts.token(self.api, accounts.AGENTS, account, holder=pod)
         path = self.folder / f"{account}-{node}.kubeconfig"
-        return by_token(path, self.cluster, made, namespace=accounts.SYSTEM)
+        return by_token(path, self.cluster, made, namespace=accounts.AGENTS)
 
     # ------------------------------------------------------------------------- schedulers
 

@@ -9,7 +9,8 @@ from tests.support.controlplane.waiting import eventually
 
 AT_ONCE: JSON = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
 
-_KEPT = {"default", "kube-node-lease", "kube-public", "kube-system", "equipoise-system"}
+_OURS = ("equipoise-system", "equipoise-agents")
+_KEPT = {"default", "kube-node-lease", "kube-public", "kube-system", *_OURS}
 _GROUP = "/apis/equipoise.dev/v1alpha1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _RULES = tuple(
@@ -26,13 +27,13 @@ _RULES = tuple(
 def sweep(api: Api) -> None:
     """Delete our webhooks and policies, all pods and nodes, the tests' namespaces, our objects.
 
-    CRDs, RBAC and the namespace equipoise-system stay.
+    CRDs, RBAC and the namespaces of Equipoise and its agents stay.
     """
     _delete_rules(api)
     for namespace in _names(api, "/api/v1/namespaces") - _KEPT:
         drop_namespace(api, namespace)
-    _delete(api, "/api/v1/namespaces/default/pods")
-    _delete(api, "/api/v1/namespaces/equipoise-system/pods")
+    for namespace in ("default", *_OURS):
+        _delete(api, f"/api/v1/namespaces/{namespace}/pods")
     _delete(api, "/apis/coordination.k8s.io/v1/namespaces/equipoise-system/leases")
     for resource in ("/api/v1/nodes", f"{_GROUP}/gpunodes", f"{_GROUP}/tenants"):
         _delete(api, resource)
