@@ -119,7 +119,7 @@ def waiting(room: Room, name: str) -> str | None:
     return reason
 
 
-def test_a_pod_that_is_told_to_end_holds_its_gpu_until_it_is_gone(room: Room) -> None:
+def test_a_pod_that_is_told_to_end_holds_its_gpu_until_it_has_ended(room: Room) -> None:
     slow = pod("slow", "4", SHOW_AND_WAIT.replace("exit 0", "sleep 6; exit 0"))
     slow["spec"]["terminationGracePeriodSeconds"] = 20
     room.create(slow)
@@ -129,4 +129,6 @@ def test_a_pod_that_is_told_to_end_holds_its_gpu_until_it_is_gone(room: Room) ->
     room.delete("slow")
     stays(lambda: room.phase("next") == "Pending" and room.holds("slow") == 4000, 3)
     room.running("next")
-    assert room.api.find(f"{room.path}/slow") is None
+    # The kubelet tells that its containers have ended a moment before it takes the pod away.
+    left = room.api.find(f"{room.path}/slow")
+    assert left is None or left["status"]["phase"] in {"Succeeded", "Failed"}
