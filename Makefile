@@ -9,13 +9,16 @@ CODE   := scheduler tests hack charts $(wildcard benchmarks)
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for the command behind a target, such as: make demo ARGS="--seconds 10"
 ARGS   ?=
+IMAGE  ?= equipoise:$(shell sed -nE 's/^version = "(.*)"/\1/p' pyproject.toml)
 UV_VERSION := 0.13.9
+NODE_PACKAGES := runc containernetworking-plugins buildah debootstrap nftables busybox-static \
+  iproute2 util-linux prometheus
 LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site dashboards test-rules watch-demo chart-tools test-chart base kind kind-delete lock clean
+.PHONY: help install demo cluster-demo test controlplane test-cluster verify-card check format bench bench-cluster docs verify-docs docs-site dashboards test-rules watch-demo chart-tools test-chart base image node-packages node-build node-images node test-node kind kind-delete lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +50,26 @@ controlplane: ## Build a real control plane for tests: takes Go, ten minutes the
 
 test-cluster: controlplane $(STAMP) ## Run the tests that need a real API server and kube-scheduler
 	@$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+image: ## Build the image with docker, podman or buildah (IMAGE=registry.example.com/equipoise:1)
+	@./hack/image/build.sh $(IMAGE)
+
+node-packages: ## Install the Debian packages that a real node and its Prometheus take (as root)
+	@apt-get update --quiet --quiet
+	@DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends \
+	  $(NODE_PACKAGES) >/dev/null
+
+node-build: ## Build kubelet, containerd, helm and others: takes Go, ten minutes the first time
+	@./hack/node/build.sh build/node
+
+node-images: controlplane ## Make the images that run on the node
+	@./hack/node/images.sh build/node build/controlplane
+
+node: node-build node-images $(STAMP) ## Run a real node with Equipoise on it, until Ctrl-C (as root)
+	@$(BIN)/python -m hack.node up
+
+test-node: node-build node-images $(STAMP) ## Run the tests that need a real node (as root)
+	@$(BIN)/python -m hack.node run $(BIN)/python -m pytest tests/node $(ARGS)
 
 verify-card: $(STAMP) ## Check what is assumed of GPUs on a real one (ARGS="--card 1 --fault")
 	@$(BIN)/python -m hack.verify_card $(ARGS)
