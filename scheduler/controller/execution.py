@@ -30,7 +30,9 @@ class Execution:
 
     def __init__(self, state: State, *, settings: Kube, applier: Applier, watcher: Watcher) -> None:
         self._state, self._stuck_seconds, self._watcher = state, settings.stuck_seconds, watcher
-        self._rollouts = Rollouts(state.ledger, settings.rollout_seconds)
+        self._rollouts = Rollouts(
+            state.ledger, lambda: state.tree, seconds=settings.rollout_seconds
+        )
         self._messenger = Messenger(applier, watcher, width=settings.in_flight)
         self._departures = Departures(
             state.departures,
@@ -57,7 +59,7 @@ class Execution:
         if self._state.active:
             self._evict_stuck()
             for waiting, running in self._rollouts.due(plan.holds, self._state.clock.now()):
-                self._messenger.make_way(running, waiting)
+                self._messenger.make_way(running, waiting, self._rollouts.made_way)
             for pod, why in self._state.casualties.news():
                 self._messenger.warn(pod, why)
 

@@ -41,9 +41,9 @@ class Messenger:
         """kube-scheduler has to look at a pod again."""
         self._outbox.put(partial(self._tell, pod, partial(self._applier.remind, pod, node)))
 
-    def make_way(self, running: Pod, waiting: Pod) -> None:
-        """A pod has to end for one of its Deployment's next revision."""
-        self._outbox.put(partial(self._make_way, running, waiting))
+    def make_way(self, running: Pod, waiting: Pod, made: Callable[[Pod], None]) -> None:
+        """A pod has to end for one of its Deployment's next revision; `made` is told if it does."""
+        self._outbox.put(partial(self._make_way, running, waiting, made))
 
     async def idle(self) -> None:
         """Wait until everything is said."""
@@ -64,10 +64,12 @@ class Messenger:
     async def _evict(self, pod: Pod, why: Verdict) -> None:
         await self._end(pod, why.reason, self._applier.evict(pod, why))
 
-    async def _make_way(self, running: Pod, waiting: Pod) -> None:
-        await self._end(running, Reason.MAKES_WAY, self._applier.make_way(running, waiting))
+    async def _make_way(self, running: Pod, waiting: Pod, made: Callable[[Pod], None]) -> None:
+        if await self._end(running, Reason.MAKES_WAY, self._applier.make_way(running, waiting)):
+            made(waiting)
 
-    async def _end(self, pod: Pod, reason: Reason, eviction: Awaitable[bool]) -> None:
+    async def _end(self, pod: Pod, reason: Reason, eviction: Awaitable[bool]) -> bool:
+        going = False
         try:
             going = await eviction
         except NotLeading as problem:
@@ -77,3 +79,4 @@ class Messenger:
         else:
             if going:
                 self._watcher.count_decision("evict", reason)
+        return going

@@ -126,6 +126,12 @@ class KubeApplier:
         newer, older = await self._revision(waiting), await self._revision(running)
         if newer is None or older is None or newer[0] != older[0] or newer[1] <= older[1]:
             return False
+        going, stored = await self._look(running.ref), self._pod_of(waiting.uid)
+        if going is not None and "deletionTimestamp" in mapping(going, "metadata"):
+            return False
+        if stored is None or names.GATE not in gates_of(stored):
+            # It got on meanwhile.
+            return False
         return await self.evict(running, Verdict(Reason.MAKES_WAY, f"pod {waiting.key} waits"))
 
     async def _revision(self, pod: Pod) -> tuple[str, int] | None:

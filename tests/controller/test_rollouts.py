@@ -51,6 +51,7 @@ async def test_the_youngest_of_the_old_ones_makes_way_after_a_while(world: World
 
 
 async def test_one_that_stays_is_asked_again_after_another_while(world: World) -> None:
+    world.hands.going = False
     await after(world, 0)
     assert len(await after(world, PATIENCE)) == 1
     assert len(await after(world, PATIENCE - 1, rounds=10)) == 1
@@ -73,6 +74,41 @@ async def test_nobody_else_makes_way(world: World, change: str) -> None:
             world.see(of(gated("new"), "1"))
         case "no limit":
             world.controller.set_tenants([tenant("lab"), tenant("moved")])
+    await after(world, 0)
+    assert await after(world, 3 * PATIENCE, rounds=6) == []
+
+
+async def test_for_one_that_waits_one_makes_way_whatever_comes_of_it(world: World) -> None:
+    await after(world, 0)
+    assert await after(world, PATIENCE) == [("old-2", "new")]
+    # Another one took the room, or the new one can't use it: nobody else ends for that.
+    world.see(running("old-2", 1, "1"), event="DELETED")
+    world.see(running("other", 1, "1", "api"))
+    assert await after(world, 5 * PATIENCE, rounds=20) == [("old-2", "new")]
+    # The next one of the rollout has its own turn.
+    world.see(of(gated("new"), "2"), event="DELETED")
+    world.see(of(gated("new-2"), "2"))
+    await after(world, 0)
+    assert await after(world, PATIENCE) == [("old-2", "new"), ("old-1", "new-2")]
+
+
+HOPELESS = {
+    "more than one leaves": of(gated("new", "0.6"), "2"),
+    "less urgent than the one that would be made again": of(gated("new"), "2"),
+    "not preemptible, without a guarantee": of(gated("new"), "2"),
+}
+HOPELESS["less urgent than the one that would be made again"]["spec"]["priority"] = -1
+HOPELESS["not preemptible, without a guarantee"]["metadata"]["annotations"] |= {
+    "equipoise.dev/preemptible": "false"
+}
+
+
+@pytest.mark.parametrize("new", HOPELESS.values(), ids=HOPELESS.keys())
+async def test_nobody_makes_way_for_one_that_could_not_have_the_room(
+    world: World, new: dict[str, Any]
+) -> None:
+    world.see(of(gated("new"), "2"), event="DELETED")
+    world.see(new)
     await after(world, 0)
     assert await after(world, 3 * PATIENCE, rounds=6) == []
 

@@ -232,6 +232,15 @@ async def test_an_eviction_whose_outcome_nobody_knows_is_raised() -> None:
         await world.applier.evict(ADMIT.pod, STUCK)
 
 
+OLD, NEW = pod("old", revision="web-1"), pod("p", revision="web-2")
+
+
+def _running() -> JSON:
+    found = gated_json("old")
+    found["spec"].pop("schedulingGates")
+    return found
+
+
 def _replica_set(revision: str | None, deployment: str = "d") -> JSON:
     owners = [{"uid": deployment, "controller": True}] if deployment else []
     notes = {} if revision is None else {"deployment.kubernetes.io/revision": revision}
@@ -241,16 +250,28 @@ def _replica_set(revision: str | None, deployment: str = "d") -> JSON:
 async def test_a_pod_makes_way_for_a_newer_revision_of_its_deployment() -> None:
     world = World()
     # As numbers, not as texts.
-    world.api.then("GET", _replica_set("10"), _replica_set("9"))
-    new, old = pod("new", revision="web-2"), pod("p", revision="web-1")
-    assert await world.applier.make_way(old, new)
+    world.api.then("GET", _replica_set("10"), _replica_set("9"), _running(), _running())
+    assert await world.applier.make_way(OLD, NEW)
     replica_sets = "/apis/apps/v1/namespaces/lab/replicasets"
-    assert world.api.paths() == [
-        f"{replica_sets}/web-2",
-        f"{replica_sets}/web-1",
-        f"{PATH}/eviction",
-    ]
+    assert world.api.paths()[:2] == [f"{replica_sets}/web-2", f"{replica_sets}/web-1"]
+    assert world.api.paths("POST") == ["/api/v1/namespaces/lab/pods/old/eviction"]
     assert await world.told() == ["Evict"]
+
+
+@pytest.mark.parametrize("change", ["it ends already", "the other one got on", "that one is gone"])
+async def test_a_pod_makes_way_only_if_that_is_still_needed(change: str) -> None:
+    world = World()
+    old = _running()
+    match change:
+        case "it ends already":
+            old["metadata"]["deletionTimestamp"] = "2026-11-24T00:00:00Z"
+        case "the other one got on":
+            world.pods[PodUID("p")]["spec"]["schedulingGates"] = []
+        case "that one is gone":
+            world.pods.clear()
+    world.api.then("GET", _replica_set("2"), _replica_set("1"), old, old)
+    assert not await world.applier.make_way(OLD, NEW)
+    assert world.api.paths("POST") == []
 
 
 STAYS: dict[str, tuple[JSON | Exception, JSON | Exception]] = {
@@ -268,8 +289,8 @@ async def test_a_pod_makes_way_for_nothing_else(
     newer: JSON | Exception, older: JSON | Exception
 ) -> None:
     world = World()
-    world.api.then("GET", newer, older)
-    assert not await world.applier.make_way(pod("p", revision="b"), pod("n", revision="a"))
+    world.api.then("GET", newer, older, _running())
+    assert not await world.applier.make_way(OLD, NEW)
     assert world.api.paths("POST") == []
 
 
