@@ -83,3 +83,17 @@ def test_everything_follows_the_namespace_of_the_release() -> None:
     text = ours.rendered("--namespace=gpu", "--set=namespace.create=true")
     assert "system:serviceaccount:gpu:equipoise-scheduler" in text
     assert ours.NAMESPACE not in text
+
+
+def test_hooks_end_before_helm_gives_up_and_leave_nothing() -> None:
+    hooks = [each for each in objects() if hooked(each) in {"post-delete", "test"}]
+    (job,) = of_kind(hooks, "Job")
+    (pod,) = of_kind(hooks, "Pod")
+    assert max(each["spec"]["activeDeadlineSeconds"] for each in (job, pod)) < 300
+    policies = {
+        each["kind"]: each["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        for each in hooks
+    }
+    # What failed `helm test` is asked for its log.
+    assert policies.pop("Pod") == "before-hook-creation,hook-succeeded"
+    assert set(policies.values()) == {"before-hook-creation,hook-succeeded,hook-failed"}
