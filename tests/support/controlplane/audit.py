@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. `path` is without its query; `seconds` is how long it took, watches included."""
+    """One request. `path` is without its query; `seconds` is how long it took, watches included.
+
+    `message` is what was said where it was refused.
+    """
 
     user: str
     verb: str
@@ -18,6 +21,7 @@ class Entry:
     resource: str
     status: int
     seconds: float
+    message: str
     raw: dict[str, Any]
 
 
@@ -59,6 +63,7 @@ def _entry(raw: dict[str, Any]) -> Entry:
         resource=resource,
         status=raw.get("responseStatus", {}).get("code", 0),
         seconds=_seconds(raw["stageTimestamp"]) - _seconds(raw["requestReceivedTimestamp"]),
+        message=raw.get("responseStatus", {}).get("message", ""),
         raw=raw,
     )
 
