@@ -83,3 +83,12 @@ def test_a_node_has_its_own_devices_or_those_of_all(
     (machine,) = load_nodes(file)
     assert machine.name == node
     assert [each.model for each in machine.driver.inventory(0.0)] == models
+
+
+@pytest.mark.parametrize(
+    ("value", "may"), [("", False), ("null", False), ("600", True), ("0", True)]
+)
+def test_it_may_evict_only_where_it_is_told_to(value: str, may: bool) -> None:
+    arguments = (f"--set=settings.agent.evict_seconds={value}",) if value else ()
+    role = one(objects(*arguments), "ClusterRole", "equipoise-agent")
+    assert any("pods/eviction" in rule["resources"] for rule in role["rules"]) is may

@@ -12,7 +12,7 @@ from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.device.mock import FIRST_PID, device_uuid
 from tests.cluster.policies.specimens import GATE, asking, binding
-from tests.support.controlplane.api import JSON, STRATEGIC, Api
+from tests.support.controlplane.api import JSON, JSON_PATCH, STRATEGIC, Api
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import ROOT
 from tests.support.controlplane.plane import ControlPlane
@@ -22,6 +22,10 @@ from tests.support.controlplane.waiting import eventually, stays
 
 USER = "system:serviceaccount:equipoise-agents:equipoise-agent"
 GPUNODES = "/apis/equipoise.dev/v1alpha1/gpunodes"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/equipoise-agent"
+EVICTIONS = {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}
+MAY_EVICT = {"op": "add", "path": "/rules/-", "value": EVICTIONS}
+"""As the chart adds it with evict_seconds, which is not set by default."""
 CARDS = """
 models: {T4: {memory: 16Gi}}
 nodes:
@@ -69,6 +73,7 @@ class Agents:
 def agents(plane: ControlPlane) -> Iterator[Agents]:
     installed = Installation(plane)
     installed.apply(webhook=False)
+    plane.api.patch(ROLE, [MAY_EVICT], JSON_PATCH)
     plane.nodes(6, gpus=0, prefix="agents-")
     plane.audit.mark()
     made = Agents(plane)
