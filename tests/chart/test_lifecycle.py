@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
 from hack.chart import helm as ours
 from tests.chart.objects import JSON, objects, of_kind, one
+
+TOGETHER = f"--set=agent.namespace={ours.NAMESPACE}"
 
 
 def hooked(each: JSON) -> str:
@@ -97,3 +100,20 @@ def test_hooks_end_before_helm_gives_up_and_leave_nothing() -> None:
     # What failed `helm test` is asked for its log.
     assert policies.pop("Pod") == "before-hook-creation,hook-succeeded"
     assert set(policies.values()) == {"before-hook-creation,hook-succeeded,hook-failed"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), True),
+        ((TOGETHER,), False),
+        ((TOGETHER, "--set=agent.mock.enabled=true"), True),
+        ((TOGETHER, "--set=agent.enabled=false"), True),
+    ],
+)
+def test_notes_never_lock_agents_out(arguments: tuple[str, ...], said: bool) -> None:
+    place = f"--namespace={ours.NAMESPACE}"
+    dry = ("install", "equipoise", str(ours.CHART), "--dry-run=client", place)
+    notes = ours.helm(*dry, *arguments).partition("NOTES:")[2]
+    assert "helm test equipoise" in notes
+    assert ("enforce=restricted" in notes) is said
