@@ -137,8 +137,9 @@ class Letting:
 
 
 def say(*lines: str) -> None:
-    """Print them now."""
-    print(*lines, sep="\n", flush=True)
+    """Print them now, one a line."""
+    for line in lines:
+        print(line, flush=True)
 
 
 def main() -> int:
