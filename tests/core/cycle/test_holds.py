@@ -40,6 +40,7 @@ STABLE = {
     Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",
     Reason.STUCK: "none of the nodes that it was pinned to took it",
     Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
+    Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
 }
 
 
