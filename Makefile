@@ -12,7 +12,7 @@ ARGS   ?=
 IMAGE  ?= equipoise:$(shell sed -nE 's/^version = "(.*)"/\1/p' pyproject.toml)
 UV_VERSION := 0.13.9
 NODE_PACKAGES := runc containernetworking-plugins buildah debootstrap nftables busybox-static \
-  iproute2 util-linux prometheus
+  iproute2 util-linux prometheus shellcheck
 LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command "make lock"
 
@@ -125,7 +125,7 @@ chart-tools: ## Build helm: takes Go, minutes the first time
 	@./hack/chart/tools.sh build/tools
 
 test-chart: controlplane chart-tools $(STAMP) ## Test the chart, also on a real API server
-	@$(BIN)/python -m pytest tests/chart tests/chart/live $(ARGS)
+	@$(BIN)/python -m pytest tests/chart tests/chart/live tests/kind $(ARGS)
 
 base: chart-tools $(STAMP) ## Write deploy/base anew from the chart
 	@$(BIN)/python -m hack.chart.render

@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 CONTAINERD=v2.4.2
 COREDNS=v1.15.0
-HELM=v4.3.1
+# The helm that the chart is tested with.
+HELM=$(sed -n 's/^HELM=//p' ../chart/tools.sh)
 kubernetes() { awk '$1 == "k8s.io/kubernetes" { print $2 }' "$1"; }
 KUBERNETES=$(kubernetes go.mod)
 version=k8s.io/component-base/version
@@ -25,7 +26,7 @@ command -v go >/dev/null || {
   echo "hack/node/go.mod and hack/controlplane/go.mod name two versions of Kubernetes; name one" >&2
   exit 2
 }
-wanted=$(cat go.mod go.sum build.sh | sha256sum)
+wanted=$(cat go.mod go.sum build.sh ../chart/tools.sh | sha256sum)
 [[ -f $bin/built && $(<"$bin/built") == "$wanted" ]] && exit 0
 
 for name in kubelet kube-proxy; do
