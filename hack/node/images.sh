@@ -3,6 +3,8 @@
 #   images.sh FOLDER CONTROLPLANE
 # equipoise.tar by deploy/Dockerfile, kube-scheduler.tar from the binary in CONTROLPLANE, and
 # busybox.tar for sandboxes and tests. An archive whose sources are unchanged is left alone.
+# former.tar and former-chart are what an upgrade begins with: the newest release before this commit
+# or, as long as there is none, the commit before. Where git knows none they are missing.
 # Environment: BASE, another base image for ours; by default one is made of Debian's packages, so
 # that no registry is needed. MIRROR, where debootstrap finds these.
 set -euo pipefail
@@ -71,6 +73,24 @@ equipoise() {
   push localhost/equipoise:dev equipoise.tar "$key"
 }
 
+former() {
+  local before key sources
+  before=$(git describe --tags --abbrev=0 'HEAD^' 2>/dev/null || git rev-parse --quiet --verify 'HEAD^' 2>/dev/null) || {
+    rm -rf "$folder"/former*
+    return 0
+  }
+  key=$({ git rev-parse "$before":{deploy,hack/image,pyproject.toml,requirements.lock,scheduler,charts} &&
+    cat hack/node/images.sh && echo "${BASE:-}"; } | sha256sum)
+  unchanged former.tar "$key" && return
+  sources=$(mktemp -d "$folder/former.XXXXXX")
+  git archive "$before" | tar -x -C "$sources"
+  BASE=${BASE:-$(base)} BUILDER=buildah ISOLATION=chroot "$sources"/hack/image/build.sh localhost/equipoise:former
+  rm -rf "$folder/former-chart"
+  mv "$sources/charts/equipoise" "$folder/former-chart"
+  rm -rf "$sources"
+  push localhost/equipoise:former former.tar "$key"
+}
+
 commit() { # NAME ROOT COMMAND: an image of one folder
   local container
   echo "Making the image $1"
@@ -110,3 +130,4 @@ busybox_image() {
 kube_scheduler
 busybox_image
 equipoise
+former

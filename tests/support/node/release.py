@@ -1,5 +1,6 @@
 """Equipoise on a real node as a user gets it: `helm install` of the chart, with our image."""
 
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ MOCK = (
 FAST = (*MOCK, "settings.kube.rollout_seconds=5")
 """A time of half a minute as seconds."""
 
+FORMER = (f"image.repository={_REPOSITORY}", "image.tag=former", "agent.mock.enabled=true")
+"""The image of the release before, for its own chart."""
+
 DRIVERLESS = (*MOCK, "agent.mock.enabled=false", "runtimeClassName=")
 """Agents that ask a driver, where there is none."""
 
@@ -44,14 +48,30 @@ class Release:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def install(self, values: Sequence[str] = MOCK, *, chart: Path = CHART) -> None:
-        """Install the chart, or upgrade to it; return when all of it is ready."""
+    def install(
+        self, values: Sequence[str] = MOCK, *, chart: Path = CHART, more: JSON | None = None
+    ) -> None:
+        """Install the chart, or upgrade to it, with single values and a tree of `more`.
+
+        Returns when all of it is ready.
+        """
         self.machine.api.patch(f"/api/v1/nodes/{NODE}", MANAGED)
         body: JSON = {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
         self.machine.api.ensure("/api/v1/namespaces", body)
+        tree = self.machine.folder / "values.json"
+        tree.write_text(json.dumps(more or {}), encoding="utf-8")
         settings = [argument for value in values for argument in ("--set", value)]
         patience = ("--wait", f"--timeout={SECONDS}s")
-        self.helm("upgrade", "--install", "equipoise", str(chart), *patience, *settings)
+        self.helm(
+            "upgrade",
+            "--install",
+            "equipoise",
+            str(chart),
+            *patience,
+            "--values",
+            str(tree),
+            *settings,
+        )
         eventually(self._told, 30, what="the agent has told of the node's cards")
 
     def uninstall(self) -> None:
