@@ -47,11 +47,18 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
-def release(machine: Machine) -> Release:
-    """Equipoise, installed by its chart."""
+def installed(machine: Machine) -> Release:
+    """Equipoise, installed by its chart, in whatever way the last test left it."""
     release = Release(machine)
     release.install(FAST)
     return release
+
+
+@pytest.fixture
+def release(installed: Release) -> Release:
+    """Equipoise as all tests find it; a test may change what it wants, it is put right again."""
+    installed.ensure(FAST)
+    return installed
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def api(machine: Machine) -> Api:
 
 
 @pytest.fixture(scope="session")
-def auditor(machine: Machine, release: Release) -> Iterator[Auditor]:
+def auditor(machine: Machine, installed: Release) -> Iterator[Auditor]:
     """Who held what from the first pod to the last, as the pods themselves say."""
     auditor = Auditor(machine.plane.kubeconfig())
     auditor.start()
@@ -71,34 +78,34 @@ def auditor(machine: Machine, release: Release) -> Iterator[Auditor]:
 
 @pytest.fixture
 def room_for(
-    request: pytest.FixtureRequest, release: Release, auditor: Auditor
+    request: pytest.FixtureRequest, installed: Release, auditor: Auditor
 ) -> Iterator[RoomFor]:
     """Opens namespaces of tenants. With them goes what is in them.
 
     And nothing was ever sold twice, nor did the API server refuse anything to Equipoise.
     """
-    api, opened = release.machine.api, list[str]()
+    api, opened = installed.machine.api, list[str]()
 
     def open_room(tenant: str, **spec: Any) -> Room:
         if tenant != "default":
-            release.machine.api.ensure(
+            installed.machine.api.ensure(
                 TENANTS, {**TENANT, "metadata": {"name": tenant}, "spec": spec}
             )
         name = f"{_plain(request.node.name)}-{next(_numbers)}"
         namespaces.create(api, name, labels={"equipoise.dev/tenant": tenant, **BASELINE})
         opened.append(name)
-        return Room(release, name)
+        return Room(installed, name)
 
     yield open_room
     for name in opened:
         drop_namespace(api, name)
     auditor.caught_up()
     assert auditor.problems() == []
-    assert release.refusals() == []
+    assert installed.refusals() == []
 
 
 @pytest.fixture
-def room(room_for: RoomFor) -> Room:
+def room(release: Release, room_for: RoomFor) -> Room:
     """A namespace of the tenant "default"."""
     return room_for("default")
 

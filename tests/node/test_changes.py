@@ -1,22 +1,11 @@
 """Other values, an upgrade, an end: what runs goes on, and nothing stays behind our gate."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.support.controlplane.api import JSON
 from tests.support.controlplane.waiting import eventually, stays
 from tests.support.node.layout import NODE
 from tests.support.node.release import AGENTS, DRIVERLESS, FAST, Release
 from tests.support.node.rooms import START_SECONDS, Room
 from tests.support.node.workloads import deployment, template
-
-
-@pytest.fixture
-def restored(release: Release) -> Iterator[Release]:
-    """The release, which is afterwards what it was."""
-    yield release
-    release.install(FAST)
 
 
 def one(room: Room, app: str, phase: str) -> JSON | None:
@@ -47,20 +36,20 @@ def same(now: JSON | None, before: JSON) -> bool:
     )
 
 
-def test_an_agent_without_a_driver_says_so_once_and_goes_on(room: Room, restored: Release) -> None:
+def test_an_agent_without_a_driver_says_so_once_and_goes_on(room: Room, release: Release) -> None:
     runs, waits = running_and_waiting(room)
-    restored.install(DRIVERLESS)
-    (agent,) = restored.pods("agent", AGENTS)
+    release.install(DRIVERLESS)
+    (agent,) = release.pods("agent", AGENTS)
     name = agent["metadata"]["name"]
 
     def said() -> list[str]:
-        logs = restored.machine.plane.kubectl("logs", "--namespace", AGENTS, name)
+        logs = release.machine.plane.kubectl("logs", "--namespace", AGENTS, name)
         return [line for line in logs.splitlines() if "driver" in line]
 
     eventually(said, what="it has said something of a driver")
     stays(lambda: len(said()) == 1, 20, what=f"it says it once: {said()}")
     assert said()[0].endswith("libnvidia-ml.so.1 is not found; install the driver")
-    (agent,) = restored.pods("agent", AGENTS)
+    (agent,) = release.pods("agent", AGENTS)
     assert [each["restartCount"] for each in agent["status"]["containerStatuses"]] == [0]
     assert same(one(room, "web", "Running"), runs)
     assert room.uid(waits["metadata"]["name"]) == waits["metadata"]["uid"]
@@ -68,18 +57,18 @@ def test_an_agent_without_a_driver_says_so_once_and_goes_on(room: Room, restored
 
 
 def test_after_an_uninstall_what_runs_goes_on_and_what_waited_starts_without_us(
-    room: Room, restored: Release
+    room: Room, release: Release
 ) -> None:
     runs, waits = running_and_waiting(room)
-    restored.uninstall()
+    release.uninstall()
     # Its rights go with the release, a moment before its last pod does.
-    restored.machine.plane.audit.mark()
+    release.machine.plane.audit.mark()
     freed = eventually(lambda: one(room, "large", "Running"), 60, what="what waited runs")
     assert freed["metadata"]["uid"] != waits["metadata"]["uid"]
     assert "schedulingGates" not in freed["spec"]
     assert freed["spec"]["schedulerName"] == "default-scheduler"
     assert same(one(room, "web", "Running"), runs)
     assert room.api.find(f"/apis/equipoise.dev/v1alpha1/gpunodes/{NODE}") is not None
-    restored.install(FAST)
+    release.install(FAST)
     assert room.holds(runs["metadata"]["name"]) == 500
     assert same(one(room, "web", "Running"), runs)

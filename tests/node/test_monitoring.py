@@ -123,8 +123,9 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(release: Release, auditor: Auditor) -> Iterator[Watched]:
-    """Play the story under a Prometheus and ask it everything; the release is restored."""
+def watched(installed: Release, auditor: Auditor) -> Iterator[Watched]:
+    """Play the story under a Prometheus, and ask it everything."""
+    release = installed
     release.install(FAST, more=VALUES)
     with told_on(release) as story, prometheus(release.machine) as url:
         server = Prometheus(url)
@@ -140,7 +141,6 @@ def watched(release: Release, auditor: Auditor) -> Iterator[Watched]:
         server.close()
         auditor.caught_up()
         yield Watched((*findings, *webhook), moving, posed, auditor.problems())
-    release.install(FAST)
 
 
 def _looking_on(release: Release, play: Callable[[], None]) -> list[Shown]:

@@ -1,5 +1,7 @@
 """Owners of pods as with any scheduler: Deployments roll, Jobs retry, StatefulSets come back."""
 
+import pytest
+
 from tests.support.controlplane.waiting import eventually, stays
 from tests.support.node.rooms import START_SECONDS, Room, RoomFor
 from tests.support.node.workloads import (
@@ -50,6 +52,7 @@ def total(room: Room) -> int:
     return sum(sum(held.values()) for held in room.ledger().values())
 
 
+@pytest.mark.usefixtures("release")
 def test_a_deployment_rolls_at_its_tenants_limit(room_for: RoomFor) -> None:
     """With maxSurge 1 and maxUnavailable 0 the old and the new would wait for each other."""
     room = room_for("limited", limit=1)
