@@ -22,7 +22,7 @@ from tests.support.controlplane.auditor import Auditor
 from tests.support.controlplane.waiting import eventually
 from tests.support.node.release import FAST, NAMESPACE, Release
 from tests.support.node.scraping import SCRAPE_SECONDS, prometheus
-from tests.support.node.story import VALUES, told_on
+from tests.support.node.story import MACHINES, VALUES, told_on
 
 SECONDS = 45.0
 SLACK_SECONDS = 3.0
@@ -184,6 +184,7 @@ def _ask_of_webhook(release: Release, server: Prometheus) -> list[check.Finding]
     plane.kubectl(*scale, "--replicas=0")
     staging.miss_webhook(release.machine.api, server)
     found = _ask_all(server, began)
+    plane.kubectl("cordon", *MACHINES)  # the pods that come now have to be real ones
     plane.kubectl(*scale, "--replicas=2")
     plane.kubectl("rollout", "status", "--namespace", NAMESPACE, deployment, "--timeout=120s")
     return found

@@ -116,9 +116,7 @@ def told_on(release: Release) -> Iterator[Story]:
             list(pool.map(lambda each: drop_namespace(plane.api, each.name), tenants()))
         for tenant in tenants():
             plane.api.delete(f"{TENANTS}/{tenant.name}")
-        for name in MACHINES:
-            plane.api.delete(f"/api/v1/nodes/{name}")
-            plane.api.delete(f"{nodes.GPUNODES}/{name}")
+        _remove_machines(plane.api)
 
 
 def _found(api: Api) -> Mapping[str, JSON]:
@@ -134,6 +132,18 @@ def _found(api: Api) -> Mapping[str, JSON]:
         made[tenant.name] = owners.create(api, tenant.name)
     eventually(lambda: all(_ready(api, name) for name in MACHINES), 30, what="nodes are ready")
     return made
+
+
+def _remove_machines(api: Api) -> None:
+    """With the agents there, for which no kubelet would tell that they have ended."""
+    for name in MACHINES:
+        api.delete(f"/api/v1/nodes/{name}")
+        api.delete(f"{nodes.GPUNODES}/{name}")
+    for pod in api.items("/api/v1/pods"):
+        if pod["spec"].get("nodeName") in MACHINES:
+            head = pod["metadata"]
+            path = f"/api/v1/namespaces/{head['namespace']}/pods/{head['name']}"
+            api.delete(path, {"gracePeriodSeconds": 0})
 
 
 def _ready(api: Api, name: str) -> bool:
