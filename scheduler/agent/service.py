@@ -12,6 +12,7 @@ from scheduler.agent.inventory import Inventory
 from scheduler.agent.overuse import Book, Held
 from scheduler.agent.picture import HEALTHY, Health, Picture, judged, published
 from scheduler.agent.pods import Guests
+from scheduler.agent.pretending import with_guests
 from scheduler.agent.publisher import Publisher
 from scheduler.agent.reading import SILENT, Look, Reading
 from scheduler.agent.use import Averages, Use, uses
@@ -124,6 +125,7 @@ class Agent:
         self._reading, self._answered, self._problem = reading, reading.at, ""
         if self.guests.listed:
             guests = self.guests.by_uid
+            reading = with_guests(reading, guests.values())
             self._use = uses(reading.usage, owners=reading.owners, guests=guests)
             self._smooth, self._used_at = self._averages.smooth(self._use), reading.at
             self._held = overuse.holdings(guests.values(), reading)

@@ -61,13 +61,15 @@ class ProcessUse:
 class DeviceUsage:
     """Measured use of one device: MiB, and permille of time that a kernel ran.
 
-    `utilisation` is None where the driver can't say (MIG slices).
+    `utilisation` is None where the driver can't say (MIG slices). `guests_permille` is for scripted
+    devices, which have no processes of our pods: what each pod holds, as a part of its promise.
     """
 
     uuid: DeviceUUID
     used_mib: int
     utilisation: int | None = None
     processes: tuple[ProcessUse, ...] = ()
+    guests_permille: int = 0
 
 
 class Driver(Protocol):

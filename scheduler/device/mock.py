@@ -90,7 +90,13 @@ class MockDriver:
 
 def _usage(uuid: DeviceUUID, step: Step, *, pid: int, mig: bool) -> DeviceUsage:
     strangers = (ProcessUse(pid, step.foreign_mib),) if step.foreign_mib else ()
-    return DeviceUsage(uuid, step.foreign_mib, None if mig else step.utilisation, strangers)
+    return DeviceUsage(
+        uuid,
+        step.foreign_mib,
+        None if mig else step.utilisation,
+        strangers,
+        guests_permille=step.guests_permille,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From second `at` on: utilisation in permille, and MiB that strangers hold."""
+    """From second `at` on: utilisation in permille, and MiB that strangers hold.
+
+    `guests_permille`: what each pod of ours on it holds, as a part of its promise.
+    """
 
     at: float
     utilisation: int = 0
     foreign_mib: int = 0
+    guests_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)

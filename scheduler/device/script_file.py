@@ -17,10 +17,13 @@ MAX_STEPS = 10_000
 MIG_SLICES = 7
 """Compute slices of a card (A100, H100, H200)."""
 
+MOST_HELD = 10
+"""Times its promise that a pod may be said to hold."""
+
 _MACHINE = ("name", "count", "cpu", "memory", "devices")
 _CARD = ("model", "memory", "count", "load", "repeat", "fault", "mig")
 _SLICE = ("profile", "count", "load", "repeat")
-_STEP = ("at", "utilisation", "foreign")
+_STEP = ("at", "utilisation", "foreign", "pods")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,240}[a-z0-9])?")
 _PROFILE = re.compile(r"([1-7])g\.([1-9][0-9]{0,3})gb(\+[a-z.]{1,12})?")
 
@@ -167,7 +170,8 @@ def _step(entry: Entry, memory_mib: int, *, mig: bool) -> Step:
         raise found["foreign"].wrong(
             f"foreign is {foreign_mib} MiB, more than the device's {memory_mib}; lower it"
         )
-    return Step(float(found["at"].number()), round(share * 1000), foreign_mib)
+    held = found["pods"].number(most=MOST_HELD) if "pods" in found else 0
+    return Step(float(found["at"].number()), round(share * 1000), foreign_mib, round(held * 1000))
 
 
 def _fault(entry: Entry) -> Fault:

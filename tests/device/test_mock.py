@@ -79,6 +79,12 @@ def test_a_repeated_script_starts_over(at: float, utilisation: int) -> None:
     assert only_use(driver(f"[{LOAD}, repeat: 20}}]"), at).utilisation == utilisation
 
 
+def test_what_pods_hold_is_a_part_of_promises_that_the_driver_does_not_know() -> None:
+    cards = driver("[{model: T4, memory: 16Gi, load: [{at: 2, pods: 1.25}]}]")
+    assert [only_use(cards, at).guests_permille for at in (0, 2)] == [0, 1250]
+    assert only_use(cards, 2).used_mib == 0
+
+
 def test_what_a_stranger_holds_is_foreign_to_the_scheduler() -> None:
     cards = driver(f"[{LOAD}}}]")
     (device,) = to_devices(cards.inventory(), cards.usage(10))

@@ -68,6 +68,7 @@ def complaint(text: str) -> InvalidFile:
         (HEAD + CARD + "    load: [{at: -1}]\n", 7, "must be between 0"),
         (HEAD + CARD + "    load:\n    - {at: 5}\n    - {at: 5}\n", 9, "put steps in order"),
         (HEAD + CARD + "    load: [{at: 0, foreign: 17Gi}]\n", 7, "more than the device's 16384"),
+        (HEAD + CARD + "    load: [{at: 0, pods: 80}]\n", 7, "between 0 and 10"),
         (HEAD + CARD + "    load: [{at: 9}]\n    repeat: 9\n", 8, "later than the last step"),
         (HEAD + CARD + "    fault: {at: 5}\n", 7, "write one of them"),
         (HEAD + CARD + "    fault: {at: 5, lost: true, xid: 3}\n", 7, "write one of them"),

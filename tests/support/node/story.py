@@ -31,13 +31,19 @@ MACHINES = {
 }
 """Those of the demo, but for one, in whose place is the real node."""
 
+BUSY = {"at": 0, "utilisation": 0.35, "foreign": "12Gi", "pods": 1.2}
 CARDS = [
-    {"model": "A100-SXM4-80GB", "load": [{"at": 0, "utilisation": 0.35, "foreign": "12Gi"}]},
+    {"model": "A100-SXM4-80GB", "load": [BUSY]},
     {"model": "A100-SXM4-80GB", "fault": {"at": 40, "lost": True}},
 ]
 """Of the real node: few, as it starts a container for each pod. One breaks with somebody on it."""
 
-VALUES: JSON = {"agent": {"mock": {"nodes": [{"name": NODE, "devices": CARDS}]}}}
+VALUES: JSON = {
+    "agent": {"mock": {"nodes": [{"name": NODE, "devices": CARDS}]}},
+    "settings": {"agent": {"grace_seconds": 3}},
+}
+"""Pods of the demo end before an agent would tell of what they take, if it weren't in a hurry."""
+
 AT_ONCE = 4
 LONG = "3600"
 POSED: Mapping[str, Sequence[Mapping[str, str]]] = {
