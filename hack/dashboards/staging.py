@@ -18,7 +18,7 @@ TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
 LIMITED, LIMIT_GPUS = SMALL[-1], 3
 MISSED = (
     "rate(apiserver_admission_webhook_rejection_count"
-    '{name=~".*equipoise.*", error_type!="no_error"}[10s]) > 0'
+    '{name=~".*equipoise.*", error_type!="no_error"}[30s]) > 0'
 )
 AILING = """\
 models:
