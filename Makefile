@@ -49,7 +49,7 @@ controlplane: ## Build a real control plane for tests: takes Go, ten minutes the
 	@./hack/controlplane/build.sh build/controlplane
 
 test-cluster: controlplane $(STAMP) ## Run the tests that need a real API server and kube-scheduler
-	@$(BIN)/python -m pytest tests/cluster $(ARGS)
+	@$(BIN)/python -m pytest tests/cluster --numprocesses 2 --dist loadfile $(ARGS)
 
 image: ## Build the image with docker, podman or buildah (IMAGE=registry.example.com/equipoise:1)
 	@./hack/image/build.sh $(IMAGE)

@@ -1,6 +1,7 @@
-"""One real control plane for all tests in here; `make test-cluster` builds what it consists of.
+"""A real control plane for the tests in here; `make test-cluster` builds what it consists of.
 
-The tests run one after another: they share it, and a machine with two cores has room for one.
+Two processes have one each, and a file of tests belongs to one of them: tests wait more than they
+work, so a machine with two cores has room for two. More would make them late.
 """
 
 import itertools
