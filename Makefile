@@ -65,10 +65,13 @@ node-build: ## Build kubelet, containerd, helm and others: takes Go, ten minutes
 node-images: controlplane ## Make the images that run on the node
 	@./hack/node/images.sh build/node build/controlplane
 
+node-former: controlplane ## Make them, and the image and chart of the release before, for an upgrade
+	@./hack/node/images.sh build/node build/controlplane former
+
 node: node-build node-images $(STAMP) ## Run a real node with Equipoise on it, until Ctrl-C (as root)
 	@$(BIN)/python -m hack.node up
 
-test-node: node-build node-images $(STAMP) ## Run the tests that need a real node (as root)
+test-node: node-build node-former $(STAMP) ## Run the tests that need a real node (as root)
 	@$(BIN)/python -m hack.node run $(BIN)/python -m pytest tests/node $(ARGS)
 
 verify-card: $(STAMP) ## Check what is assumed of GPUs on a real one (ARGS="--card 1 --fault")

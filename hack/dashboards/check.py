@@ -50,8 +50,9 @@ def of_panels(server: Prometheus, during: Window) -> Iterator[Finding]:
     """Ask every query of every panel as Grafana would."""
     for board in BOARDS:
         for panel in board.panels:
-            for query in panel.queries:
-                where = f"{board.title} / {panel.title} / {query.legend or query.expr[:40]}"
+            for number, query in enumerate(panel.queries, start=1):
+                name = query.legend or query.expr[:40]
+                where = f"{board.title} / {panel.title} / {number}: {name}"
                 yield _ask(server, during, where, query.expr, now=panel.now, right=query.empty)
 
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Makes the images that run on the node, as archives in the folder that is named:
-#   images.sh FOLDER CONTROLPLANE
+#   images.sh FOLDER CONTROLPLANE [former]
 # equipoise.tar by deploy/Dockerfile, kube-scheduler.tar from the binary in CONTROLPLANE, and
 # busybox.tar for sandboxes and tests. An archive whose sources are unchanged is left alone.
-# former.tar and former-chart are what an upgrade begins with: the newest release before this commit
-# or, as long as there is none, the commit before. Where git knows none they are missing.
+# With "former" also former.tar and former-chart, with which an upgrade begins.
 # Environment: BASE, another base image for ours; by default one is made of Debian's packages, so
 # that no registry is needed. MIRROR, where debootstrap finds these.
 set -euo pipefail
@@ -64,31 +63,49 @@ base() {
 }
 
 equipoise() {
-  local key
+  local key from
   key=$(cat deploy/Dockerfile hack/node/images.sh pyproject.toml requirements.lock hack/image/* \
     <(find scheduler -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 cat) \
     <(echo "${BASE:-}") | sha256sum)
   unchanged equipoise.tar "$key" && return
-  BASE=${BASE:-$(base)} BUILDER=buildah ISOLATION=chroot hack/image/build.sh localhost/equipoise:dev
+  from=${BASE:-$(base)}
+  BASE=$from BUILDER=buildah ISOLATION=chroot hack/image/build.sh localhost/equipoise:dev
   push localhost/equipoise:dev equipoise.tar "$key"
 }
 
+# The newest release before this commit, or as long as there is none with a chart, the commit before.
+before() {
+  local each
+  [[ -z $(git rev-parse --show-prefix) ]] || return 1 # this lies inside of somebody else's
+  for each in "$(git describe --tags --match 'v[0-9]*' --abbrev=0 'HEAD^' 2>/dev/null)" 'HEAD^'; do
+    if [[ -n $each ]] && git cat-file -e "$each:charts/equipoise/Chart.yaml" 2>/dev/null; then
+      git rev-parse "$each^{commit}"
+      return
+    fi
+  done
+  return 1
+}
+
 former() {
-  local before key sources
-  before=$(git describe --tags --abbrev=0 'HEAD^' 2>/dev/null || git rev-parse --quiet --verify 'HEAD^' 2>/dev/null) || {
+  local before key sources from
+  rm -rf "$folder"/former.??????
+  before=$(before) || {
+    echo "git knows no earlier commit here (a shallow clone?), so no upgrade can be tried" >&2
     rm -rf "$folder"/former*
-    return 0
+    return
   }
   key=$({ git rev-parse "$before":{deploy,hack/image,pyproject.toml,requirements.lock,scheduler,charts} &&
     cat hack/node/images.sh && echo "${BASE:-}"; } | sha256sum)
-  unchanged former.tar "$key" && return
+  [[ -f $folder/former-chart/Chart.yaml ]] && unchanged former.tar "$key" && return
+  from=${BASE:-$(base)}
   sources=$(mktemp -d "$folder/former.XXXXXX")
-  git archive "$before" | tar -x -C "$sources"
-  BASE=${BASE:-$(base)} BUILDER=buildah ISOLATION=chroot "$sources"/hack/image/build.sh localhost/equipoise:former
+  # With the modes of a checkout, so that layers of the one are found again for the other.
+  git -c tar.umask=0022 archive "$before" | tar -x -C "$sources"
+  BASE=$from BUILDER=buildah ISOLATION=chroot "$sources"/hack/image/build.sh localhost/equipoise:former
+  push localhost/equipoise:former former.tar "$key"
   rm -rf "$folder/former-chart"
   mv "$sources/charts/equipoise" "$folder/former-chart"
   rm -rf "$sources"
-  push localhost/equipoise:former former.tar "$key"
 }
 
 commit() { # NAME ROOT COMMAND: an image of one folder
@@ -130,4 +147,4 @@ busybox_image() {
 kube_scheduler
 busybox_image
 equipoise
-former
+[[ ${3:-} != former ]] || former

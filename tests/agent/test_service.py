@@ -55,6 +55,14 @@ def test_a_quiet_node_is_written_once_a_minute(tmp_path: Path) -> None:
     assert seen == sorted(set(seen))
 
 
+def test_what_a_script_says_of_pods_is_in_use_and_not_a_strangers(tmp_path: Path) -> None:
+    scripted = mock("[{model: T4, memory: 16Gi, load: [{at: 0, pods: 0.5}]}]")
+    pod = pod_json("p", (device_uuid("n1", 0), 8_192), node="n1")
+    api = played(for_seconds(60.0, pod), scripted, proc=tmp_path)
+    (use,) = api.statuses[-1][1]["use"]
+    assert (use["usedMiB"], use["foreignMiB"]) == (4_096, 0)
+
+
 def test_a_busy_node_is_written_four_times_a_minute_at_most(tmp_path: Path) -> None:
     busy = mock(
         "[{model: T4, memory: 16Gi, repeat: 40,"

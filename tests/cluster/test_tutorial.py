@@ -15,6 +15,7 @@ import yaml
 from tests.docs.blocks import Command, commands, shows
 from tests.docs.shell import Shell
 from tests.support.controlplane import components, nodes
+from tests.support.controlplane.api import JSON
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import BINARIES, ROOT, Options
 from tests.support.controlplane.plane import MASTERS, ControlPlane
@@ -23,6 +24,7 @@ from tests.support.controlplane.processes import Process
 from tests.support.controlplane.waiting import eventually
 
 CHART_VALUES = ROOT / "charts" / "equipoise" / "values.yaml"
+KIND_VALUES = ROOT / "hack" / "kind" / "values.yaml"
 PAGE = "tutorial-kind.md"
 WORKERS = ("equipoise-worker", "equipoise-worker2")
 RUN_MILLISECONDS = 4000
@@ -67,7 +69,10 @@ def _start_kubelets(plane: ControlPlane) -> None:
 
 
 def _start_agent(plane: ControlPlane, node: str) -> Process:
-    mock = yaml.safe_load(CHART_VALUES.read_text())["agent"]["mock"]
+    files = (CHART_VALUES, KIND_VALUES)
+    mock: JSON = {}
+    for file in files:
+        mock |= yaml.safe_load(file.read_text())["agent"]["mock"]
     machine = {"name": node, "cpu": 1, "memory": "1Gi"}
     devices = plane.folder / f"{node}-devices.yaml"
     devices.write_text(

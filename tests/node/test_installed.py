@@ -1,5 +1,7 @@
 """What `helm install --wait` leaves: a ready node, ready pods, no complaint."""
 
+import pytest
+
 from tests.support.controlplane.api import Api
 from tests.support.node.layout import NODE
 from tests.support.node.release import ACCOUNTS, AGENTS, NAMESPACE, Release
@@ -19,6 +21,7 @@ def test_its_pods_are_ready_and_were_never_restarted(release: Release) -> None:
         assert all(each["ready"] and not each["restartCount"] for each in states), pod["status"]
 
 
+@pytest.mark.usefixtures("release")
 def test_its_namespaces_enforce_the_levels_that_the_chart_names(api: Api) -> None:
     level = "pod-security.kubernetes.io/enforce"
     labels = {

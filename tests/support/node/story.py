@@ -32,11 +32,13 @@ MACHINES = {
 """Those of the demo, but for one, in whose place is the real node."""
 
 BUSY = {"at": 0, "utilisation": 0.35, "foreign": "12Gi", "pods": 1.2}
+CALM = {"at": 0, "utilisation": 0.1, "pods": 0.8}
 CARDS = [
     {"model": "A100-SXM4-80GB", "load": [BUSY]},
+    {"model": "A100-SXM4-80GB", "count": 2, "load": [CALM]},
     {"model": "A100-SXM4-80GB", "fault": {"at": 40, "lost": True}},
 ]
-"""Of the real node: few, as it starts a container for each pod. One breaks with somebody on it."""
+"""Of the real node: with a stranger, with pods that take too much, and one that breaks."""
 
 VALUES: JSON = {
     "agent": {"mock": {"nodes": [{"name": NODE, "devices": CARDS}]}},
