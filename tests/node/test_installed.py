@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.controlplane.api import Api
+from tests.support.controlplane.api import JSON, Api
+from tests.support.controlplane.waiting import eventually
 from tests.support.node.layout import NODE
 from tests.support.node.release import ACCOUNTS, AGENTS, NAMESPACE, Release
 
@@ -14,8 +15,11 @@ def test_the_node_is_ready(release: Release, api: Api) -> None:
 
 
 def test_its_pods_are_ready_and_were_never_restarted(release: Release) -> None:
-    pods = [*release.pods("scheduler"), *release.pods("agent", AGENTS)]
-    assert len(pods) == 3
+    def three() -> list[JSON] | None:
+        pods = [*release.pods("scheduler"), *release.pods("agent", AGENTS)]
+        return pods if len(pods) == 3 else None
+
+    pods = eventually(three, what="those of an earlier release are gone")
     for pod in pods:
         states = pod["status"]["containerStatuses"]
         assert all(each["ready"] and not each["restartCount"] for each in states), pod["status"]
