@@ -14,15 +14,13 @@ from scheduler.simulator.demoload import LARGE, SMALL
 from tests.support.controlplane.layout import ROOT
 
 START = [sys.executable, "-m", "hack.clusterdemo"]
+AT_ONCE = 10
+"""Bindings that may be under way."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def swept() -> None:
     """It needs no plane but its own, so none is started, and none swept."""
-
-
-AT_ONCE = 10
-"""Bindings that may be under way."""
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:
