@@ -71,9 +71,8 @@ def _as_json(judged: Judged) -> dict[str, Any]:
         "differences": list(judged.differences),
         "bound": {pod: _place(place) for pod, place in outcome.bound.items()},
         "still_running": list(outcome.still_running),
-        # Nothing stops or moves a running pod yet.
-        "moved": {},
-        "evicted": [],
+        "moved": {pod: _place(place) for pod, place in outcome.moved.items()},
+        "evicted": list(outcome.evicted),
         "pending": {pod: verdict.sentence for pod, verdict in outcome.pending.items()},
         "shares": {name: str(share) for name, share in outcome.shares.items()},
         "settled": outcome.settled,
@@ -108,6 +107,7 @@ def _story(judged: Judged) -> str:
         return "; ".join(judged.differences)
     outcome = judged.outcome
     parts = [f"{pod} → {_device_names(place)}" for pod, place in outcome.bound.items()]
+    parts += [f"{pod} is stopped" for pod in outcome.evicted]
     parts += [f"{pod} waits: {verdict.stable}" for pod, verdict in outcome.pending.items()]
     return "\n".join(parts) or "nothing changes"
 
@@ -122,13 +122,4 @@ def _summary(judged: list[Judged]) -> str:
     good = sum(1 for each in supported if each.ok)
     later = len(judged) - len(supported)
     text = f"{good} of {len(supported)} supported scenarios came out as expected"
-    idle = sum(1 for each in supported if each.ok and _nobody_had_to_yield(each.outcome))
-    if idle:
-        text += f" ({idle} of them only because nothing stops a running pod yet)"
     return text + (f"; {later} need what isn't there yet" if later else "")
-
-
-def _nobody_had_to_yield(outcome: Outcome) -> bool:
-    """Whether a pod waits beside preemptible ones that ran before it: reclaim would have a say."""
-    ran = any(each.pod.preemptible for each in outcome.scenario.running)
-    return ran and bool(outcome.pending)

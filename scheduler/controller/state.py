@@ -177,7 +177,8 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Return what a round decides on."""
-        return self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+        snapshot = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+        return replace(snapshot, memory=self.plan.memory)
 
     def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
         """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""

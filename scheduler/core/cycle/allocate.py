@@ -1,56 +1,29 @@
 """Allocate: turn by turn, give the next pod of the tenant whose turn it is the best place."""
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from zlib import crc32
 
-from scheduler.core.cycle.caps import over_caps
+from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
 from scheduler.core.cycle.explain import Explainer
+from scheduler.core.cycle.reserve import honour, note_waits, reserve
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.fairness.lag import Lags
-from scheduler.core.fairness.order import Turns
-from scheduler.core.ledger.snapshot import Trial
-from scheduler.core.model.constraints import Constraints
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.requests import Request
+from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Verdict
-from scheduler.core.packing.packer import Packer
-
-ALTERNATIVES = 2
-"""Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
-
-
-Asked = tuple[Request, Constraints]
-"""What decides where a pod finds room: pods that agree in it are alike."""
-
-
-@dataclass(slots=True)
-class _Allocation:
-    """Work in progress: a trial to place pods on, and who found no place, by tenant.
-
-    Room only shrinks in a round, so for what was asked in vain it stays `full`. `misses` counts how
-    often a place was looked for in vain.
-    """
-
-    this: Round
-    trial: Trial
-    packer: Packer
-    turns: Turns
-    fixed: dict[TenantName, int]
-    full: set[Asked] = field(default_factory=set)
-    capped: dict[tuple[TenantName, bool, Asked], Verdict] = field(default_factory=dict)
-    tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
-    misses: Counter[TenantName] = field(default_factory=Counter)
 
 
 def allocate(this: Round) -> None:
     """Admit pods in the order of turns until nothing more fits; hold the rest with a reason."""
-    work = _begin(this)
-    heads = {leaf: this.counts(queue[0]) for leaf, queue in this.queues.items()}
+    work = this.work = Allocation.begin(this)
+    honour(work)
+    heads = {leaf: this.counts(queue[0]) for leaf, queue in this.queues.items() if queue}
     while (leaf := work.turns.next(heads)) is not None:
+        if work.tried.get(leaf) and _saves_up(work, leaf):
+            del heads[leaf]
+            continue
         _give_turn(work, leaf)
         _pass_over(work, leaf)
         queue = this.queues[leaf]
@@ -59,28 +32,27 @@ def allocate(this: Round) -> None:
         else:
             # Set aside for this round; its lag stays as it is.
             del heads[leaf]
+    note_waits(work)
+    reserve(work)
     _hold_the_rest(work)
 
 
-def _begin(this: Round) -> _Allocation:
-    trial = this.snapshot.trial()
-    held = {name: held.milli for name, held in this.snapshot.held.items()}
-    fixed = {name: held.fixed_milli for name, held in this.snapshot.held.items()}
-    turns = Turns(
-        this.tree,
-        shares=this.shares,
-        lags=Lags(this.snapshot.lags, this.now),
-        held=held,
-        horizon=this.profile.horizon,
-    )
-    packer = Packer(trial.columns, this.profile.policy, mix=this.profile.mix)
-    return _Allocation(this, trial, packer, turns, this.tree.roll_up(fixed, 0))
+def _saves_up(work: Allocation, leaf: TenantName) -> bool:
+    """Whether a tenant that is owed nothing lets nobody pass its first pod, as that waits for long.
+
+    Those that came after it would use up for ever what it needs to be owed.
+    """
+    this, patience = work.this, work.this.profile.reserve_after
+    since = this.snapshot.memory.blocked.get(work.tried[leaf][0].uid)
+    if patience is None or since is None or this.now - since < patience:
+        return False
+    return (work.turns.owed_seconds(leaf) or 0.0) <= 0
 
 
-def _give_turn(work: _Allocation, leaf: TenantName) -> None:
+def _give_turn(work: Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    alike = (leaf, pod.preemptible, _asked(pod))
+    alike = (leaf, pod.preemptible, asked_by(pod))
     # By memory a pod counts by the card that it lands on, which is known only once it has one.
     known = not pod.request.memory_mib and not work.trial.columns.mig_models
     if known and alike not in work.capped:
@@ -90,26 +62,20 @@ def _give_turn(work: _Allocation, leaf: TenantName) -> None:
         _check_caps(work, pod, placement.milli)
     if alike in work.capped:
         this.holds.append(Hold(pod, work.capped[alike]))
-        return
-    if placement is None:
+        work.limited.setdefault(leaf, []).append(pod)
+    elif placement is None:
         work.tried.setdefault(leaf, []).append(pod)
-        return
-    among = this.snapshot.eligibility.now(pod.constraints)
-    others = work.packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
-    work.trial.take(placement, pod.request)
-    work.turns.took(leaf, placement.milli)
-    if not pod.preemptible:
-        this.tree.charge(work.fixed, leaf, placement.milli)
-    this.admits.append(Admit(pod, placement, others))
+    else:
+        work.admit(pod, placement)
 
 
-def _pass_over(work: _Allocation, leaf: TenantName) -> None:
+def _pass_over(work: Allocation, leaf: TenantName) -> None:
     """Try who is next as long as it fits nowhere: it takes nothing, so it needs no turn of its own.
 
     As nothing is taken meanwhile, caps are looked at once for all alike.
     """
     queue, below_caps = work.this.queues[leaf], set[tuple[bool, Asked]]()
-    while queue and (asked := _asked(pod := queue[0])) in work.full:
+    while queue and (asked := asked_by(pod := queue[0])) in work.full:
         alike = pod.preemptible, asked
         if alike in below_caps:
             work.tried[leaf].append(queue.popleft())
@@ -119,15 +85,15 @@ def _pass_over(work: _Allocation, leaf: TenantName) -> None:
             below_caps.add(alike)
 
 
-def _check_caps(work: _Allocation, pod: Pod, milli: int) -> None:
+def _check_caps(work: Allocation, pod: Pod, milli: int) -> None:
     """Remember a refusal for all pods alike: what is held only grows in a round."""
-    refused = over_caps(work.this.tree, pod, milli, held=work.turns.held, fixed=work.fixed)
+    refused = work.over_caps(pod, milli)
     if refused is not None:
-        work.capped[pod.tenant, pod.preemptible, _asked(pod)] = refused
+        work.capped[pod.tenant, pod.preemptible, asked_by(pod)] = refused
 
 
-def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
-    asked = _asked(pod)
+def _place(work: Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
+    asked = asked_by(pod)
     if asked in work.full:
         return None
     among = work.this.snapshot.eligibility.now(pod.constraints)
@@ -138,14 +104,11 @@ def _place(work: _Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
     return placement
 
 
-def _asked(pod: Pod) -> Asked:
-    return pod.request, pod.constraints
-
-
-def _hold_the_rest(work: _Allocation) -> None:
+def _hold_the_rest(work: Allocation) -> None:
     """Hold who was tried in vain, and who stands behind them in the same queue."""
     this = work.this
     explainer = Explainer(work.trial.columns, this.snapshot.eligibility)
+    kept = {each.uid: each for each in this.reservations}
     left = {
         leaf: pods
         for leaf, queue in this.queues.items()
@@ -159,4 +122,11 @@ def _hold_the_rest(work: _Allocation) -> None:
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
             this.holds.extend(Hold(pod, verdict) for pod in pods)
         else:
-            this.holds.extend(Hold(pod, explainer.no_room(*_asked(pod))) for pod in pods)
+            this.holds.extend(Hold(pod, _no_room(pod, explainer, kept)) for pod in pods)
+
+
+def _no_room(pod: Pod, explainer: Explainer, kept: Mapping[PodUID, Reservation]) -> Verdict:
+    reservation = kept.get(pod.uid)
+    if reservation is None:
+        return explainer.no_room(*asked_by(pod))
+    return explainer.drains(pod.request, reservation)

@@ -19,7 +19,7 @@ class Capacity:
     """
 
     def __init__(self, columns: Columns, eligibility: Eligibility | None = None) -> None:
-        self._columns = _empty(columns)
+        self._columns = self.empty = _empty(columns)
         self._eligibility = eligibility or Eligibility()
         self._kind_of, self._kinds = _kinds(self._columns)
         self._counts: dict[tuple[Request, Constraints], int | None] = {}

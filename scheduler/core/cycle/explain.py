@@ -10,6 +10,7 @@ from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.requests import Request
+from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.fit import candidates
 
@@ -49,6 +50,14 @@ class Explainer:
             verdict = Verdict(Reason.NO_ROOM, f"it needs {request.describe()}; {what}")
             self._lacking[asked] = verdict
         return verdict
+
+    def drains(self, request: Request, reservation: Reservation) -> Verdict:
+        """Return the verdict on a pod for which devices are kept."""
+        *few, last = map(str, reservation.devices)
+        cards = f"GPUs {', '.join(few)} and {last}" if few else f"GPU {last}"
+        kept = "are kept for it as they drain" if few else "is kept for it as it drains"
+        what = f"{cards} of {reservation.node} {kept}"
+        return Verdict(Reason.NO_ROOM, f"it needs {request.describe()}; {what}")
 
     def _lacks(self, request: Request, constraints: Constraints) -> str:
         with_room, enough = self._look(request)

@@ -3,22 +3,29 @@
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
-from scheduler.core.model.ids import TenantName
-from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.plans import Admit, Evict, Hold
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Reason, Verdict
+
+if TYPE_CHECKING:
+    from scheduler.core.cycle.allocation import Allocation
 
 
 @dataclass(slots=True)
 class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
-    `queues` holds, per leaf, the pods that may start, in the order of their turns.
+    `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked` and
+    `reservations` are what the next round should know. `lowest` is the least priority of a leaf's
+    pods that may be stopped.
     """
 
     snapshot: Snapshot
@@ -32,6 +39,11 @@ class Round:
     shares: dict[TenantName, Fraction] = field(default_factory=dict)
     admits: list[Admit] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    evicts: list[Evict] = field(default_factory=list)
+    blocked: dict[PodUID, float] = field(default_factory=dict)
+    reservations: list[Reservation] = field(default_factory=list)
+    work: "Allocation | None" = None
+    lowest: dict[TenantName, int] = field(default_factory=dict)
 
     def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
         """Keep a pod waiting."""

@@ -7,17 +7,20 @@ from scheduler.core.cycle.allocate import allocate
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.lacks import lacks
 from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.reclaim import reclaim
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory
 
 Phase = Callable[[Round], None]
 
 PHASES: dict[str, Phase] = {
     "admit": admit,  # who counts, and what everybody is due
     "allocate": allocate,  # turn by turn onto what is free; stops nobody
+    "reclaim": reclaim,  # for who is owed, from who holds more than its due
 }
 """In order, the least disruptive first."""
 
@@ -52,4 +55,12 @@ def run_cycle(
     )
     for name, phase in PHASES.items():
         timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]
-    return Plan(tuple(this.admits), tuple(this.holds), this.shares, this.demand, lacks(this))
+    return Plan(
+        admits=tuple(this.admits),
+        holds=tuple(this.holds),
+        shares=this.shares,
+        demand=this.demand,
+        lacks=lacks(this),
+        evicts=tuple(this.evicts),
+        memory=Memory(this.blocked, tuple(this.reservations)),
+    )

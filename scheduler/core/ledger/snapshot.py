@@ -9,6 +9,7 @@ from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
+from scheduler.core.model.running import Memory, Running
 from scheduler.core.model.tenants import Tenant
 
 
@@ -34,6 +35,8 @@ class Snapshot:
     tenants: tuple[Tenant, ...] = ()
     lags: Mapping[TenantName, float] = field(default_factory=dict)
     eligibility: Eligibility = field(default_factory=Eligibility)
+    running: tuple[Running, ...] = ()
+    memory: Memory = field(default_factory=Memory)
 
     def trial(self) -> "Trial":
         """Return a copy to try placements on; the snapshot stays as it is."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory
 from scheduler.core.model.verdicts import Reason, Verdict
 
 
@@ -36,6 +37,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    """Stop a running pod, so that `taker` (a pod) can have its place."""
+
+    pod: Pod
+    taker: Pod
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Lack:
     """Work that no present node can take, though it is due or would be: `milli` GPU in all.
 
@@ -55,7 +65,7 @@ class Plan:
 
     `shares` is each tenant's fair share in GPUs, `demand` what it could use (GPUs): held plus
     pending requests that count. Inner tenants carry the sums of theirs. `lacks` is what an
-    autoscaler should add.
+    autoscaler should add, `memory` what the next round should know.
     """
 
     admits: tuple[Admit, ...] = ()
@@ -63,3 +73,5 @@ class Plan:
     shares: Mapping[TenantName, Fraction] = field(default_factory=dict)
     demand: Mapping[TenantName, Fraction] = field(default_factory=dict)
     lacks: tuple[Lack, ...] = ()
+    evicts: tuple[Evict, ...] = ()
+    memory: Memory = field(default_factory=Memory)

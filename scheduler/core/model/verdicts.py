@@ -21,6 +21,8 @@ class Reason(StrEnum):
     STUCK = "Stuck"
     DEVICE_LOST = "DeviceLost"
     MAKES_WAY = "MakesWay"
+    RECLAIMED = "Reclaimed"
+    PREEMPTED = "Preempted"
 
 
 SENTENCES = {
@@ -37,6 +39,8 @@ SENTENCES = {
     Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",
     Reason.STUCK: "none of the nodes that it was pinned to took it",
     Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
+    Reason.RECLAIMED: "its tenant holds more than its due, and another one has less than its own",
+    Reason.PREEMPTED: "a pod of its tenant with a higher priority takes its place",
     Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""

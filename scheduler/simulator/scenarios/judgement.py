@@ -32,9 +32,19 @@ def _differences(outcome: Outcome, expected: Expected) -> Iterator[str]:
     for pod in expected.stay_pending:
         if pod not in outcome.pending and pod not in bound:
             yield f"{pod} is unknown, expected to wait"
+    yield from _wrongly_stopped(outcome, expected)
     yield from _on_wrong_gpus(outcome, expected)
     if not outcome.settled:
         yield "later rounds still change something"
+
+
+def _wrongly_stopped(outcome: Outcome, expected: Expected) -> Iterator[str]:
+    for pod in outcome.evicted:
+        if pod not in expected.evicted:
+            yield f"{pod} was stopped, expected to run on"
+    for pod in expected.evicted:
+        if pod not in outcome.evicted:
+            yield f"{pod} was not stopped, expected to be"
 
 
 def _not_there(pod: str, node: str, place: Placement | None) -> Iterator[str]:

@@ -1,25 +1,34 @@
 """Runs a scenario on the live core, round by round."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.errors import InvalidInput, LedgerError
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.plans import Plan
-from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory, Running
 from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.fit import candidates, mib_each
-from scheduler.simulator.scenarios.scenariofile import Running, Scenario
+from scheduler.simulator.scenarios.scenariofile import Running as Begun
+from scheduler.simulator.scenarios.scenariofile import Scenario
 
-PROFILE = Profile(policy="gpu-packing")
-"""Scenarios say "pack" and mean the fullest card that fits, whatever else people ask for."""
+PROFILE = Profile(policy="gpu-packing", reclaim_after=0.0, min_runtime=0.5)
+"""Scenarios say "pack" and mean the fullest card that fits, whatever else people ask for.
+
+What takes patience elsewhere happens at once: they look at what it comes to, not when.
+"""
+
+PHASES = ("allocate", "reclaim", "preempt")
 
 MOST_ROUNDS = 1000
+AGE = 86_400.0
+"""Seconds that pods have run for when a scenario begins."""
+
 ROUNDS_SETTLED = 5
 
 
@@ -36,6 +45,7 @@ class Outcome:
     places: Mapping[str, Placement] = field(default_factory=dict)
     pending: Mapping[str, Verdict] = field(default_factory=dict)
     shares: Mapping[TenantName, Fraction] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
     settled: bool = False
 
     @property
@@ -46,10 +56,23 @@ class Outcome:
 
     @property
     def still_running(self) -> tuple[str, ...]:
-        """Pods that ran in the beginning and still do. Nothing stops or moves them yet."""
-        return tuple(
-            each.pod.name for each in self.scenario.running if each.pod.name in self.places
-        )
+        """Pods that ran in the beginning and were never stopped."""
+        return tuple(name for name in self._ran if name not in self.stopped)
+
+    @property
+    def moved(self) -> Mapping[str, Placement]:
+        """Pods that ran in the beginning, were stopped, and run in the end."""
+        places = self.places
+        return {n: places[n] for n in self._ran if n in self.stopped and n in places}
+
+    @property
+    def evicted(self) -> tuple[str, ...]:
+        """Pods that ran in the beginning, were stopped, and wait."""
+        return tuple(n for n in self._ran if n in self.stopped and n not in self.places)
+
+    @property
+    def _ran(self) -> tuple[str, ...]:
+        return tuple(each.pod.name for each in self.scenario.running)
 
 
 def run(scenario: Scenario) -> Outcome:
@@ -61,12 +84,14 @@ def run(scenario: Scenario) -> Outcome:
     # Who names its devices goes first; the others take what is left.
     for running in sorted(scenario.running, key=lambda each: not each.devices):
         _start(ledger, running, scenario.id)
-    plan, settled = _rounds(scenario, ledger)
+    story = _Story(scenario, ledger)
+    plan, settled = story.play()
     return Outcome(
         scenario,
         places={each.pod.name: each.placement for each in ledger.holdings.values()},
         pending={hold.pod.name: hold.verdict for hold in plan.holds},
         shares=plan.shares,
+        stopped=frozenset(story.stopped),
         settled=settled,
     )
 
@@ -74,14 +99,14 @@ def run(scenario: Scenario) -> Outcome:
 def _not_yet(scenario: Scenario) -> str:
     if scenario.gangs:
         return "gangs"
-    if scenario.phase not in (None, "allocate"):
+    if scenario.phase not in (None, *PHASES):
         return f'the phase "{scenario.phase}"'
-    if scenario.expected and (scenario.expected.evicted or scenario.expected.moved):
-        return "reclaim, preemption or consolidation"
+    if scenario.expected and scenario.expected.moved:
+        return "consolidation"
     return ""
 
 
-def _start(ledger: Ledger, running: Running, scenario: str) -> None:
+def _start(ledger: Ledger, running: Begun, scenario: str) -> None:
     pod, columns = running.pod, ledger.columns
     row = columns.row[running.node]
     seen = candidates(columns, slice(row, row + 1), pod.request)
@@ -103,23 +128,53 @@ def _start(ledger: Ledger, running: Running, scenario: str) -> None:
     ledger.bind(pod, Placement(running.node, slots))
 
 
-def _rounds(scenario: Scenario, ledger: Ledger) -> tuple[Plan, bool]:
-    """Run rounds until five in a row change nothing, or once if the scenario says so."""
-    waiting = list(scenario.pending)
-    last, quiet = _round(scenario, ledger, waiting, now=0.0), 0
-    for now in range(1, MOST_ROUNDS):
-        if scenario.phase is not None or quiet == ROUNDS_SETTLED:
-            break
-        plan = _round(scenario, ledger, waiting, now=float(now))
-        quiet = 0 if plan.admits else quiet + 1
-        last = plan
-    return last, quiet == ROUNDS_SETTLED or not waiting or scenario.phase is not None
+class _Story:
+    """Rounds on one ledger: who is stopped is gone at once, and waits in line again."""
 
+    def __init__(self, scenario: Scenario, ledger: Ledger) -> None:
+        self._scenario, self._ledger = scenario, ledger
+        self._waiting, self._memory = list(scenario.pending), Memory()
+        # That phase stops nobody.
+        gentle = scenario.phase == "allocate"
+        self._profile = replace(PROFILE, reclaim_after=None) if gentle else PROFILE
+        # Of those that ran before, the last one listed is the youngest.
+        self._since: dict[PodUID, float] = {
+            each.pod.uid: at - AGE for at, each in enumerate(scenario.running)
+        }
+        self.stopped: set[str] = set()
 
-def _round(scenario: Scenario, ledger: Ledger, waiting: list[Pod], *, now: float) -> Plan:
-    plan = run_cycle(ledger.snapshot(tenants=scenario.tenants), waiting, now, PROFILE)
-    for admit in plan.admits:
-        ledger.reserve(admit.pod, admit.placement)
-        ledger.bind(admit.pod, admit.placement)
-        waiting.remove(admit.pod)
-    return plan
+    def play(self) -> tuple[Plan, bool]:
+        """Run rounds until five in a row change nothing, or once if the scenario says so."""
+        once = self._scenario.phase is not None
+        last, quiet = self._round(0.0), 0
+        for now in range(1, MOST_ROUNDS):
+            if once or quiet == ROUNDS_SETTLED:
+                break
+            plan = self._round(float(now))
+            quiet = 0 if plan.admits or plan.evicts else quiet + 1
+            last = plan
+        if once and last.evicts:
+            # What is bound now "will be, once the victims are gone".
+            last = self._round(1.0)
+        return last, quiet == ROUNDS_SETTLED or not self._waiting or once
+
+    def _round(self, now: float) -> Plan:
+        snapshot = replace(
+            self._ledger.snapshot(tenants=self._scenario.tenants),
+            running=tuple(
+                Running(each.pod, each.placement, self._since[uid])
+                for uid, each in self._ledger.holdings.items()
+            ),
+            memory=self._memory,
+        )
+        plan = run_cycle(snapshot, self._waiting, now, self._profile)
+        self._memory = plan.memory
+        for admit in plan.admits:
+            self._ledger.bind(admit.pod, admit.placement)
+            self._since[admit.pod.uid] = now
+            self._waiting.remove(admit.pod)
+        for evict in plan.evicts:
+            self._ledger.release(evict.pod.uid)
+            self._waiting.append(evict.pod)
+            self.stopped.add(evict.pod.name)
+        return plan

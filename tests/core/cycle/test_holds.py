@@ -41,6 +41,8 @@ STABLE = {
     Reason.STUCK: "none of the nodes that it was pinned to took it",
     Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
     Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
+    Reason.RECLAIMED: "its tenant holds more than its due, and another one has less than its own",
+    Reason.PREEMPTED: "a pod of its tenant with a higher priority takes its place",
 }
 
 

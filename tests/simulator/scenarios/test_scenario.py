@@ -23,9 +23,6 @@ from tests.simulator.scenarios.test_scenariofile import (
 
 KAI = {scenario.id: scenario for scenario in read_scenarios(SCENARIOS / "kai.json")}
 
-NOT_YET = {"alloc-limit-then-preempt-own", "frac-gang-over-limit"}
-"""Of those that begin with alloc- or frac-: one needs preemption, one gangs."""
-
 
 @pytest.fixture
 def one(tmp_path: Path) -> Any:
@@ -47,10 +44,10 @@ def test_a_scenario_of_kai_comes_out_as_expected_or_says_what_it_needs(name: str
         assert outcome.settled
 
 
-def test_all_of_allocation_and_fractions_but_two_are_supported() -> None:
-    ours = [name for name in KAI if name.startswith(("alloc-", "frac-"))]
-    assert len(ours) == 11
-    assert {name for name in ours if run(KAI[name]).needs} == NOT_YET
+def test_all_are_supported_but_what_needs_gangs_or_consolidation() -> None:
+    needs = {name: needs for name in KAI if (needs := run(KAI[name]).needs)}
+    assert set(needs.values()) == {"gangs", "consolidation", 'the phase "consolidation"'}
+    assert len(KAI) - len(needs) == 31
 
 
 def test_what_is_expected_otherwise_is_told(one: Any) -> None:
@@ -114,7 +111,17 @@ def test_spread_takes_the_emptiest(one: Any) -> None:
 def test_one_phase_runs_once(one: Any) -> None:
     outcome = run(one(mode="one_action", phase="allocate", pending=[pending("p")]))
     assert list(outcome.bound) == ["p"]
-    assert run(one(mode="one_action", phase="reclaim")).needs == 'the phase "reclaim"'
+    needs = run(one(mode="one_action", phase="consolidation")).needs
+    assert needs == 'the phase "consolidation"'
+
+
+def test_the_phase_allocate_stops_nobody(one: Any) -> None:
+    changes = {
+        "running": [running("r"), running("s")],
+        "pending": [pending("p", priority=100)],
+    }
+    assert run(one(**changes)).evicted == ("s",)
+    assert run(one(**changes, mode="one_action", phase="allocate")).evicted == ()
 
 
 @pytest.mark.parametrize(

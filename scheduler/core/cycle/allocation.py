@@ -1,0 +1,82 @@
+"""What turns are taken on: a trial to place pods on, who holds how much, who found no place."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from scheduler.core.cycle.caps import over_caps
+from scheduler.core.cycle.rounds import Round
+from scheduler.core.fairness.lag import Lags
+from scheduler.core.fairness.order import Turns
+from scheduler.core.ledger.snapshot import Trial
+from scheduler.core.model.constraints import Constraints
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Admit
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Request
+from scheduler.core.model.verdicts import Verdict
+from scheduler.core.packing.packer import Packer
+
+ALTERNATIVES = 2
+"""Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
+
+Asked = tuple[Request, Constraints]
+"""What decides where a pod finds room: pods that agree in it are alike."""
+
+
+def asked_by(pod: Pod) -> Asked:
+    """Return what the pod asks for."""
+    return pod.request, pod.constraints
+
+
+@dataclass(slots=True)
+class Allocation:
+    """Work in progress.
+
+    `tried` are those without a place, by tenant, in the order of their turns, `limited` those that
+    a cap forbids. Room only shrinks in a round, so for what was asked in vain it stays `full`.
+    `misses` counts how often a place was looked for in vain. `fixed` is milli-GPU of
+    non-preemptible pods by tenant.
+    """
+
+    this: Round
+    trial: Trial
+    packer: Packer
+    turns: Turns
+    fixed: dict[TenantName, int]
+    full: set[Asked] = field(default_factory=set)
+    capped: dict[tuple[TenantName, bool, Asked], Verdict] = field(default_factory=dict)
+    tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
+    limited: dict[TenantName, list[Pod]] = field(default_factory=dict)
+    misses: Counter[TenantName] = field(default_factory=Counter)
+
+    @classmethod
+    def begin(cls, this: Round) -> "Allocation":
+        """Return the state before the first turn."""
+        trial = this.snapshot.trial()
+        held = {name: held.milli for name, held in this.snapshot.held.items()}
+        fixed = {name: held.fixed_milli for name, held in this.snapshot.held.items()}
+        turns = Turns(
+            this.tree,
+            shares=this.shares,
+            lags=Lags(this.snapshot.lags, this.now),
+            held=held,
+            horizon=this.profile.horizon,
+        )
+        packer = Packer(trial.columns, this.profile.policy, mix=this.profile.mix)
+        return cls(this, trial, packer, turns, this.tree.roll_up(fixed, 0))
+
+    def over_caps(self, pod: Pod, milli: int) -> Verdict | None:
+        """Return why a limit or guarantee forbids the pod, or None."""
+        return over_caps(self.this.tree, pod, milli, held=self.turns.held, fixed=self.fixed)
+
+    def admit(self, pod: Pod, placement: Placement) -> None:
+        """Give the pod that place."""
+        this = self.this
+        among = this.snapshot.eligibility.now(pod.constraints)
+        others = self.packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
+        self.trial.take(placement, pod.request)
+        self.turns.took(pod.tenant, placement.milli)
+        if not pod.preemptible:
+            this.tree.charge(self.fixed, pod.tenant, placement.milli)
+        this.admits.append(Admit(pod, placement, others))

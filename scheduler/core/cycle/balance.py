@@ -1,0 +1,147 @@
+"""Whether it is fairer that some pods are stopped for another one: who would hold how much."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from scheduler.core.cycle.allocation import Allocation
+from scheduler.core.fairness.limits import over_limit
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Running
+
+NEARLY = 1e-9
+UNDUE = 1e-3
+"""GPUs: stands for a share of 0, so that whatever is held without being due weighs most."""
+
+
+class Balance:
+    """Judges for one taker, on what everybody holds now; amounts in milli-GPU."""
+
+    def __init__(self, work: Allocation, taker: Pod) -> None:
+        self._work, self._taker = work, taker
+        self._tree, self._needs = work.this.tree, work.this.counts(taker)
+        self._path = set(self._tree.path(taker.tenant))
+        leaf = taker.tenant
+        self._below = self._held(leaf) < self._due(leaf)
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything could be allowed at all: most waiting requests needn't be tried."""
+        leaf, mine = self._taker.tenant, self._taker.priority
+        if self._work.this.lowest.get(leaf, mine) < mine:
+            return True
+        after = {leaf: self._held(leaf) + self._needs}
+        beyond = (after[leaf] - self._due(leaf)) / MILLI
+        if self._lag(leaf) > 0 and self._lag(leaf) >= beyond * self._work.this.profile.min_runtime:
+            return True
+        if not self._below:
+            return False
+        # At the best nobody else is any further from its share.
+        loss = self._unfairness(after) - self._unfairness({leaf: self._held(leaf)})
+        return loss <= self._unfairness(self._work.turns.held) + NEARLY
+
+    def may_give(self, pod: Pod) -> bool:
+        """Whether it is worth a look: of others beyond their share, own ones of less priority."""
+        if pod.tenant == self._taker.tenant:
+            return pod.priority < self._taker.priority
+        return any(
+            self._held(name) > self._due(name)
+            for name in self._tree.path(pod.tenant)
+            if name not in self._path
+        )
+
+    def allows(self, victims: Sequence[Running]) -> bool:
+        """Whether these may be stopped for the taker."""
+        after = self._after(victims)
+        if self._passes_a_cap(after) or not self._keeps_guarantees(after):
+            return False
+        if all(each.pod.tenant == self._taker.tenant for each in victims):
+            leaf = self._taker.tenant
+            return after[leaf] <= max(self._held(leaf), self._due(leaf))
+        return self._fairer(after) or self._paid_by_credit(after)
+
+    def _held(self, name: TenantName) -> int:
+        return self._work.turns.held[name]
+
+    def _due(self, name: TenantName) -> float:
+        return float(self._work.this.shares[name]) * MILLI
+
+    def _lag(self, name: TenantName) -> float:
+        return self._work.this.snapshot.lags.get(name, 0.0)
+
+    def _after(self, victims: Iterable[Running]) -> dict[TenantName, int]:
+        """What each tenant that it concerns would hold."""
+        change: Counter[TenantName] = Counter()
+        for name in self._path:
+            change[name] += self._needs
+        for each in victims:
+            for name in self._tree.path(each.pod.tenant):
+                change[name] -= each.placement.milli
+        return {name: self._held(name) + milli for name, milli in change.items()}
+
+    def _passes_a_cap(self, after: Mapping[TenantName, int]) -> bool:
+        held = {name: after.get(name, self._held(name)) for name in self._path}
+        if over_limit(self._tree, held, leaf=self._taker.tenant, milli=0) is not None:
+            return True
+        if self._taker.preemptible:
+            return False
+        fixed = self._work.fixed
+        return any(
+            fixed[name] + self._needs > self._tree.tenants[name].guarantee * MILLI
+            for name in self._path
+        )
+
+    def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
+        """Only who stays inside its own may pass others': their pods may be larger than theirs."""
+        leaf = self._taker.tenant
+        if after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI:
+            return True
+        return all(
+            milli + NEARLY
+            >= min(float(self._tree.tenants[name].guarantee) * MILLI, self._due(name))
+            for name, milli in after.items()
+            if name not in self._path
+        )
+
+    def _fairer(self, after: Mapping[TenantName, int]) -> bool:
+        if not self._below or (self._overshoots(after) and not self._may_overshoot(after)):
+            return False
+        before = {name: self._held(name) for name in after}
+        gain = self._unfairness(before) - self._unfairness(after)
+        if abs(gain) > NEARLY:
+            return gain > 0
+        return self._worst_off(after) > self._worst_off(before) + NEARLY
+
+    def _overshoots(self, after: Mapping[TenantName, int]) -> bool:
+        leaf = self._taker.tenant
+        return after[leaf] > self._due(leaf) + NEARLY
+
+    def _may_overshoot(self, after: Mapping[TenantName, int]) -> bool:
+        """Beyond its share nobody may take from who is still owed: that one has paid for it."""
+        others = (name for name in after if name not in self._path)
+        return self._lag(self._taker.tenant) >= 0 and all(self._lag(name) <= 0 for name in others)
+
+    def _unfairness(self, held: Mapping[TenantName, int]) -> float:
+        dues = {name: self._due(name) / MILLI for name in held}
+        return math.fsum(
+            (milli / MILLI - dues[name]) ** 2 / max(dues[name], UNDUE)
+            for name, milli in held.items()
+        )
+
+    def _worst_off(self, held: Mapping[TenantName, int]) -> float:
+        """The least part of its share that any of them holds."""
+        return min(milli / due for name, milli in held.items() if (due := self._due(name)) > 0)
+
+    def _paid_by_credit(self, after: Mapping[TenantName, int]) -> bool:
+        undisturbed = self._work.this.profile.min_runtime
+        for name, milli in after.items():
+            beyond = milli - self._due(name)
+            if name in self._path:
+                unpaid = self._lag(name) < beyond / MILLI * undisturbed
+                if milli > self._held(name) and beyond > 0 and unpaid:
+                    return False
+            elif self._held(name) <= self._due(name) or self._lag(name) > 0:
+                return False
+        return True

@@ -1,0 +1,40 @@
+"""Pods that run, as the question sees them whom to stop, and what one round tells the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.pods import Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A bound pod that holds devices `since` then (seconds). `ending`: it was asked to go."""
+
+    pod: Pod
+    placement: Placement
+    since: float = 0.0
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Devices (by index) of a node that drain for the pod `uid`, `since` then (seconds)."""
+
+    uid: PodUID
+    node: NodeName
+    devices: tuple[int, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a round leaves to the next one; without it nothing is lost but time.
+
+    `blocked`: since when (seconds) pods have been next, though nothing had room for them.
+    """
+
+    blocked: Mapping[PodUID, float] = field(default_factory=lambda: MappingProxyType({}))
+    reservations: tuple[Reservation, ...] = ()

@@ -1,0 +1,90 @@
+"""What a run came to: service against what was due, waits at the head of the line, losses."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.pods import Pod
+
+
+@dataclass(slots=True)
+class Measures:
+    """GPU-seconds by leaf: `got`, `due`, and `due_delivered`: due of what was delivered.
+
+    `worst` is the longest wait (seconds) of a request from when it was its tenant's next until it
+    started; `lost` GPU-seconds of jobs that were stopped, `evictions` how many.
+    """
+
+    tree: TenantTree
+    got: dict[TenantName, float] = field(default_factory=dict)
+    due: dict[TenantName, float] = field(default_factory=dict)
+    due_delivered: dict[TenantName, float] = field(default_factory=dict)
+    worst: dict[TenantName, float] = field(default_factory=dict)
+    lost: float = 0.0
+    evictions: int = 0
+    starts: int = 0
+    seconds: float = 0.0
+    _next: dict[TenantName, tuple[PodUID, float]] = field(default_factory=dict)
+
+    def passed(
+        self,
+        seconds: float,
+        *,
+        shares: Mapping[TenantName, Fraction],
+        held: Mapping[TenantName, Fraction],
+        now: float,
+    ) -> None:
+        """Add a time in which nothing changed."""
+        if seconds <= 0:
+            return
+        self.seconds += seconds
+        due = {leaf: float(shares.get(leaf, 0)) for leaf in self.tree.leaves}
+        has = {leaf: float(held.get(leaf, 0)) for leaf in self.tree.leaves}
+        total = math.fsum(due.values())
+        rho = math.fsum(has.values()) / total if total else 0.0
+        for leaf in self.tree.leaves:
+            self.got[leaf] = self.got.get(leaf, 0.0) + has[leaf] * seconds
+            self.due[leaf] = self.due.get(leaf, 0.0) + due[leaf] * seconds
+            delivered = due[leaf] * rho * seconds
+            self.due_delivered[leaf] = self.due_delivered.get(leaf, 0.0) + delivered
+
+    def heads(self, now: float, waiting: Iterable[Pod]) -> None:
+        """Note who is next of each tenant now."""
+        first: dict[TenantName, Pod] = {}
+        for pod in waiting:
+            if pod.tenant not in first or pod.turn < first[pod.tenant].turn:
+                first[pod.tenant] = pod
+        for leaf, pod in first.items():
+            if self._next.get(leaf, ("", 0.0))[0] != pod.uid:
+                self._next[leaf] = (pod.uid, now)
+            self.worst[leaf] = max(self.worst.get(leaf, 0.0), now - self._next[leaf][1])
+        for leaf in self._next.keys() - first.keys():
+            del self._next[leaf]
+
+    def started(self, now: float, pod: Pod) -> None:
+        """A request got its place."""
+        self.starts += 1
+        uid, since = self._next.get(pod.tenant, ("", now))
+        if uid == pod.uid:
+            self.worst[pod.tenant] = max(self.worst.get(pod.tenant, 0.0), now - since)
+
+    def stopped(self, gpus: float, seconds: float) -> None:
+        """A job was stopped, and what it did is lost."""
+        self.evictions += 1
+        self.lost += gpus * seconds
+
+    def idle(self, gpus: float) -> float:
+        """Return the part of the GPUs that nobody held."""
+        return 1 - math.fsum(self.got.values()) / (gpus * self.seconds)
+
+    def served(self, leaf: TenantName) -> float:
+        """Return service ÷ due of what was delivered."""
+        return self.got[leaf] / self.due_delivered[leaf] if self.due_delivered[leaf] else math.nan
+
+    @property
+    def evicted_part(self) -> float:
+        """Part of all service that was lost."""
+        return self.lost / math.fsum(self.got.values())

@@ -1,0 +1,155 @@
+"""A cluster in virtual time: jobs come, wait, run, end or are stopped; rounds decide.
+
+Everything that happens at one instant is dealt with before the next turn. A job that was stopped
+has lost what it did and goes back to its place in line.
+"""
+
+import heapq
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from random import Random
+
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.fairness.lag import Lags, advance, forget_credit
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory, Running
+from scheduler.simulator.turns.measures import Measures
+from scheduler.simulator.turns.workloads import QUEUED, Job, Workload, job
+
+
+@dataclass(slots=True)
+class _Active:
+    """A job in line or on its devices; `runs` counts its starts, so that old ends are ignored."""
+
+    job: Job
+    pod: Pod
+    started: float | None = None
+    runs: int = 0
+
+
+class World:
+    """The state between two instants."""
+
+    def __init__(self, workload: Workload, profile: Profile, dice: Random) -> None:
+        self.workload, self.profile, self.dice = workload, profile, dice
+        self.now, self.memory = 0.0, Memory()
+        self.tree = TenantTree(self.workload.tenants)
+        self.ledger = Ledger(self.workload.nodes)
+        self.lags = Lags({}, 0.0)
+        self.shares: Mapping[TenantName, Fraction] = {}
+        self.waiting: dict[PodUID, Pod] = {}
+        self.active: dict[PodUID, _Active] = {}
+        self.measures = Measures(self.tree)
+        self._numbers = itertools.count()
+        self._looks: set[float] = set()
+        self._events: list[tuple[float, int, str, object]] = []
+
+    def run(self) -> Measures:
+        """Play the whole workload."""
+        for leaf, maker in self.workload.endless.items():
+            for _ in range(QUEUED):
+                self._line_up(job(leaf, *maker(self.dice)))
+        for at, each in self.workload.arrivals(self.dice):
+            self._plan(at, "arrive", each)
+        self._round()
+        while self._events and self._events[0][0] < self.workload.seconds:
+            self._pass(self._events[0][0])
+            while self._events and self._events[0][0] == self.now:
+                self._happen(*heapq.heappop(self._events)[2:])
+            self._round()
+        self._pass(self.workload.seconds)
+        return self.measures
+
+    def _plan(self, at: float, what: str, whom: object) -> None:
+        heapq.heappush(self._events, (at, next(self._numbers), what, whom))
+
+    def _happen(self, what: str, whom: object) -> None:
+        if isinstance(whom, Job):
+            self._line_up(whom)
+        elif isinstance(whom, tuple):
+            uid, runs = whom
+            if uid in self.active and self.active[uid].runs == runs:
+                self._end(uid)
+
+    def _pass(self, until: float) -> None:
+        held = {name: Fraction(each.milli, MILLI) for name, each in self.ledger.held.items()}
+        seconds = until - self.now
+        self.measures.passed(seconds, shares=self.shares, held=held, now=until)
+        self.lags = advance(self.lags, now=until, tree=self.tree, shares=self.shares, held=held)
+        self.now = until
+
+    def _line_up(self, each: Job) -> None:
+        number = next(self._numbers)
+        uid = PodUID(f"{number:09}")
+        pod = Pod(uid, each.tenant, f"job-{number}", each.tenant, each.request, created=self.now)
+        self.waiting[uid] = pod
+        self.active[uid] = _Active(each, pod)
+
+    def _end(self, uid: PodUID) -> None:
+        leaf = self.active.pop(uid).job.tenant
+        self.ledger.release(uid)
+        maker = self.workload.endless.get(leaf)
+        if maker is not None:
+            self._line_up(job(leaf, *maker(self.dice)))
+
+    def _round(self) -> None:
+        """Decide until nothing more is stopped: whoever is stopped goes at once."""
+        for _ in range(10):
+            plan = self._decide()
+            self._carry_out(plan)
+            if not plan.evicts:
+                break
+        self.measures.heads(self.now, self.waiting.values())
+        for patience in (self.profile.reserve_after, self.profile.reclaim_after):
+            if patience is not None:
+                self._look_again(patience)
+
+    def _look_again(self, patience: float) -> None:
+        """Have a round when the patience of those who are next is over."""
+        for since in self.memory.blocked.values():
+            if since + patience > self.now and since + patience not in self._looks:
+                self._looks.add(since + patience)
+                self._plan(since + patience, "look", None)
+
+    def _decide(self) -> Plan:
+        snapshot = replace(
+            self.ledger.snapshot(tenants=self.workload.tenants, lags=self.lags.values),
+            running=tuple(
+                Running(each.pod, each.placement, self.active[uid].started or 0.0)
+                for uid, each in self.ledger.holdings.items()
+            )
+            if self.profile.reclaim_after is not None
+            else (),
+            memory=self.memory,
+        )
+        return run_cycle(snapshot, self.waiting.values(), self.now, self.profile)
+
+    def _carry_out(self, plan: Plan) -> None:
+        self.memory, self.shares = plan.memory, plan.shares
+        idle = [name for name, wanted in plan.demand.items() if not wanted]
+        self.lags = forget_credit(self.lags, idle)
+        for admit in plan.admits:
+            uid = admit.pod.uid
+            self.ledger.bind(admit.pod, admit.placement)
+            del self.waiting[uid]
+            active = self.active[uid]
+            active.started, active.runs = self.now, active.runs + 1
+            self.measures.started(self.now, admit.pod)
+            self._plan(self.now + active.job.seconds, "end", (uid, active.runs))
+        for evict in plan.evicts:
+            uid = evict.pod.uid
+            active = self.active[uid]
+            held = self.ledger.release(uid)
+            assert held is not None
+            assert active.started is not None
+            self.measures.stopped(held.placement.milli / MILLI, self.now - active.started)
+            active.started, active.runs = None, active.runs + 1
+            self.waiting[uid] = active.pod

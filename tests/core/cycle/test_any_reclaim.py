@@ -1,0 +1,74 @@
+"""What holds of every reclaim, whatever runs and waits: it ends, and spares whom it must."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.verdicts import Reason
+from tests.core.cycle.stopping import PATIENCE, Stage
+from tests.support.builders import node, pod, share, tenant, whole
+
+TREES = st.sampled_from(
+    [
+        [tenant("a"), tenant("b"), tenant("c")],
+        [tenant("a", weight=0), tenant("b", guarantee=2), tenant("c", limit=1, priority=200)],
+        [tenant("t", limit=3), tenant("a", "t"), tenant("b", "t", guarantee="1/3"), tenant("c")],
+    ]
+)
+REQUESTS = st.sampled_from([share(250), share(500), whole(), whole(2), whole(3)])
+
+
+@st.composite
+def pods(draw: st.DrawFn, prefix: str, most: int) -> list[Pod]:
+    return [
+        pod(
+            f"{prefix}{number}",
+            draw(REQUESTS),
+            draw(st.sampled_from("abc")),
+            created=float(number),
+            priority=draw(st.sampled_from([0, 0, 10])),
+            preemptible=draw(st.sampled_from([True, True, False])),
+        )
+        for number in range(draw(st.integers(1, most)))
+    ]
+
+
+def held_by(stage: Stage, tree: TenantTree) -> dict[str, int]:
+    milli = {name: held.milli for name, held in stage.ledger.held.items()}
+    return {str(name): amount for name, amount in tree.roll_up(milli, 0).items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(tenants=TREES, running=pods("r", 6), waiting=pods("w", 6))
+def test_it_comes_to_an_end_and_respects_what_it_must(
+    tenants: list[Tenant], running: list[Pod], waiting: list[Pod]
+) -> None:
+    stage = Stage([node("n", 3), node("m", 2)], tenants)
+    for each in running:
+        if stage.fits(each):
+            stage.run(each)
+    stage.waiting, tree = list(waiting), TenantTree(tenants)
+    for _ in range(40):
+        before = held_by(stage, tree)
+        stage.now += PATIENCE
+        plan = stage.round()
+        for evict in plan.evicts:
+            victim, taker = evict.pod, evict.taker
+            assert victim.preemptible
+            own = victim.tenant == taker.tenant
+            assert (evict.verdict.reason is Reason.PREEMPTED) is own
+            assert not own or victim.priority < taker.priority
+            guarantee = tree.tenants[victim.tenant].guarantee * MILLI
+            inside = before[victim.tenant] <= guarantee
+            assert own or not inside, "what is inside a guarantee is never taken"
+    # Shares stand still with what is there, so there is an end to it.
+    for _ in range(3):
+        stage.now += PATIENCE
+        assert stage.round().evicts == ()
+    for name, held in held_by(stage, tree).items():
+        limit = next(each.limit for each in tenants if each.name == name)
+        assert limit is None or held <= limit * MILLI
+    assert sum(held_by(stage, tree)[top] for top in map(str, tree.children(None))) <= 5 * MILLI

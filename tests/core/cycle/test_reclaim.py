@@ -1,0 +1,184 @@
+"""Whom a round stops for whom: state, then what it comes to, and more rounds change nothing."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.model.plans import Evict, Plan
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Running
+from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.verdicts import Reason
+from tests.core.cycle.stopping import AGE, PATIENCE, PROFILE, UNDISTURBED, Stage
+from tests.support.builders import node, place, pod, share, tenant, whole
+
+A, B, C = tenant("a"), tenant("b", created=1.0), tenant("c", created=2.0)
+
+
+def stopped(stage: Stage) -> list[tuple[str, str, Reason]]:
+    return [(each.pod.name, each.taker.name, each.verdict.reason) for each in stage.evicted]
+
+
+def full_of_a(cards: int = 4, *, tenants: Iterable[Tenant] = (A, B), **changes: Any) -> Stage:
+    """One node, all of whose cards pods of a have, the last one for the shortest time."""
+    stage = Stage([node("n", cards)], list(tenants))
+    for index in range(cards):
+        running = replace(pod(f"a{index}", whole(), "a"), **changes)
+        stage.run(running, age=AGE - index)
+    return stage
+
+
+def test_who_is_below_its_share_gets_it_from_who_is_above_the_youngest_first() -> None:
+    stage = full_of_a()
+    stage.waiting = [pod(f"b{index}", whole(), "b", created=float(index)) for index in range(3)]
+    stage.pass_by()
+    # One request of a tenant after the other, and each has its own patience.
+    assert stopped(stage) == [("a3", "b0", Reason.RECLAIMED)]
+    stage.pass_by()
+    assert stopped(stage)[1:] == [("a2", "b1", Reason.RECLAIMED)]
+    stage.pass_by(10 * PATIENCE)
+    assert stage.running == {"a0", "a1", "b0", "b1"}
+
+
+def test_nobody_is_stopped_before_the_patience_is_over() -> None:
+    stage = full_of_a()
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by(PATIENCE - 1)
+    assert stage.evicted == []
+
+
+def test_who_runs_for_less_than_the_least_time_is_not_stopped() -> None:
+    stage = full_of_a()
+    for uid in stage.since:
+        stage.since[uid] = stage.now + PATIENCE - UNDISTURBED + 1
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    assert stage.evicted == []
+    stage.pass_by(1.0)
+    assert len(stage.evicted) == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "changes", "tenants"),
+    [
+        ("they can't be stopped", {"preemptible": False}, [tenant("a", guarantee=4), B]),
+        ("it is inside its guarantee", {}, [tenant("a", guarantee=4), B]),
+        ("the taker is due nothing", {}, [A, tenant("b", weight=0)]),
+        ("the taker is at its limit", {}, [A, tenant("b", limit="1/2")]),
+        ("its priority leaves nothing", {}, [tenant("a", priority=200), B]),
+    ],
+)
+def test_nobody_is_stopped_if(why: str, changes: dict[str, Any], tenants: list[Tenant]) -> None:
+    stage = full_of_a(tenants=tenants, **changes)
+    stage.waiting = [pod("b0", whole(), "b"), pod("a9", whole(4), "a")]
+    stage.pass_by(100 * PATIENCE)
+    assert stage.evicted == [], why
+
+
+def test_the_fewest_gpu_seconds_are_lost() -> None:
+    stage = Stage([node("n", 2), node("m", 2)], [A, B])
+    stage.run(pod("old", whole(), "a"), place("n", (0, 1000, 16_000)), age=1_000)
+    pair = place("m", (0, 1000, 16_000), (1, 1000, 16_000))
+    stage.run(pod("pair", whole(2), "a"), pair, age=400)
+    stage.run(pod("half", share(500), "a"), place("n", (1, 500, 8_000)), age=700)
+    stage.run(pod("other", share(500), "a"), place("n", (1, 500, 8_000)), age=800)
+    stage.waiting = [pod("b0", whole(), "b")]
+    # The two halves lose 750 GPU-seconds, the old one 1,000, the pair 800.
+    stage.pass_by(PATIENCE)
+    assert {each.pod.name for each in stage.evicted} == {"half", "other"}
+
+
+def test_what_turns_out_not_to_be_needed_is_spared() -> None:
+    stage = Stage([node("n", 2)], [A, B])
+    stage.run(pod("half", share(500), "a"), place("n", (0, 500, 8_000)), age=500)
+    stage.run(pod("whole", whole(), "a"), place("n", (1, 1000, 16_000)), age=600)
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    assert [each.pod.name for each in stage.evicted] == ["half"]
+
+
+def test_a_taker_whose_place_is_being_cleared_stops_nobody_else() -> None:
+    stage = full_of_a()
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.round()
+    stage.now += PATIENCE
+    plan = stage.round(carry_out=False)
+    (evict,) = plan.evicts
+    (kept,) = plan.memory.reservations
+    assert (evict.pod.name, kept.uid, kept.devices) == ("a3", "b0", (3,))
+    # It takes its time to end: it still holds its card, and was asked to go.
+    stage.memory = plan.memory
+    going = replace(evict.pod, name="a3")
+    assert not _again(stage, going).evicts
+
+
+def _again(stage: Stage, going: Pod) -> Plan:
+    running = tuple(
+        Running(each.pod, each.placement, stage.since[uid], ending=uid == going.uid)
+        for uid, each in stage.ledger.holdings.items()
+    )
+    snapshot = stage.ledger.snapshot(tenants=stage.tenants)
+    snapshot = replace(snapshot, running=running, memory=stage.memory)
+    return run_cycle(snapshot, stage.waiting, stage.now + 1, PROFILE)
+
+
+def test_by_credit_a_tenant_with_a_tenth_of_a_gpu_gets_its_turn() -> None:
+    tenants = [tenant("a", weight=9), B]
+    stage = full_of_a(1, tenants=tenants)
+    stage.waiting = [pod("b0", whole(), "b"), pod("a9", whole(), "a")]
+    stage.lags = {"b": 0.9 * UNDISTURBED - 1, "a": -0.9 * UNDISTURBED + 1}
+    stage.pass_by()
+    assert stage.evicted == []
+    stage.lags = {"b": 0.9 * UNDISTURBED, "a": -0.9 * UNDISTURBED}
+    stage.pass_by()
+    assert stopped(stage) == [("a0", "b0", Reason.RECLAIMED)]
+    # And not back: that takes credit of the other one.
+    stage.pass_by(10 * PATIENCE)
+    assert stage.running == {"b0"}
+
+
+def test_inside_a_tenant_a_pod_of_higher_priority_takes_the_place_of_a_lower_one() -> None:
+    stage = full_of_a(2, tenants=[A])
+    stage.waiting = [pod("low", whole(), "a"), pod("high", whole(), "a", priority=10)]
+    stage.pass_by()
+    assert stopped(stage) == [("a1", "high", Reason.PREEMPTED)]
+    stage.pass_by(10 * PATIENCE)
+    assert stage.running == {"a0", "high"}
+
+
+def test_at_its_limit_too() -> None:
+    stage = Stage([node("n", 2)], [tenant("a", limit=1)])
+    stage.run(pod("low", whole(), "a"))
+    stage.waiting = [pod("high", whole(), "a", priority=10)]
+    stage.pass_by()
+    assert stopped(stage) == [("low", "high", Reason.PREEMPTED)]
+    assert stage.running == {"high"}
+
+
+def test_from_a_tenant_of_another_branch_though_its_own_branch_has_its_due() -> None:
+    tenants = [
+        tenant("x"),
+        tenant("y"),
+        tenant("a", "x"),
+        tenant("b", "y"),
+        tenant("c", "y", created=1.0),
+    ]
+    stage = Stage([node("n", 4)], tenants)
+    for name, owner in (("a0", "a"), ("a1", "a"), ("b0", "b"), ("b1", "b")):
+        stage.run(pod(name, whole(), owner))
+    stage.waiting = [pod("c0", whole(), "c"), pod("a9", whole(), "a")]
+    stage.pass_by()
+    assert [(each.pod.tenant, each.taker.name) for each in stage.evicted] == [("b", "c0")]
+
+
+def test_two_takers_never_stop_the_same_pod() -> None:
+    stage = full_of_a(4, tenants=[A, B, C])
+    stage.waiting = [pod("b0", whole(), "b"), pod("c0", whole(), "c")]
+    stage.round()
+    stage.now += PATIENCE
+    evicts: tuple[Evict, ...] = stage.round().evicts
+    assert len({each.pod.uid for each in evicts}) == 2
+    assert {each.taker.name for each in evicts} == {"b0", "c0"}

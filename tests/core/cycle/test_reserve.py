@@ -1,0 +1,139 @@
+"""Devices drain for a request that waits for long, and for nobody else."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
+from scheduler.core.model.placements import Placement, Slot
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory, Reservation
+from scheduler.core.model.verdicts import Reason
+from tests.core.cycle.rounds import admitted, backlog, carry_out, verdict
+from tests.support.builders import device, node, pod, share, tenant, whole
+
+PATIENCE = 600.0
+PROFILE = Profile(policy="gpu-packing", reserve_after=PATIENCE)
+A, B = tenant("a"), tenant("b", created=1.0)
+
+
+def occupied(**held: Iterable[int]) -> Ledger:
+    """Two nodes of two cards; of each card so many milli are held by pods of b."""
+    ledger = Ledger([node(name, 2) for name in held])
+    for name, cards in held.items():
+        for index, milli in enumerate(cards):
+            if milli:
+                running = pod(f"{name}-{index}", share(milli), "b")
+                place = Placement(
+                    NodeName(name), (Slot(index, ledger.columns.uuids[0][0], milli, 0),)
+                )
+                uuid = ledger.nodes[NodeName(name)].devices[index].uuid
+                slots = (replace(place.slots[0], uuid=uuid),)
+                ledger.bind(running, replace(place, slots=slots))
+    return ledger
+
+
+def decide(ledger: Ledger, pending: Iterable[Pod], at: float, memory: Memory) -> Plan:
+    snapshot = replace(ledger.snapshot(tenants=[A, B]), memory=memory)
+    return run_cycle(snapshot, pending, at, PROFILE)
+
+
+LARGE = pod("large", whole(2), "a")
+SMALL = backlog("b", 4, 500)
+
+
+def after_patience(ledger: Ledger, *pods: Pod) -> Plan:
+    first = decide(ledger, pods, 0.0, Memory())
+    assert first.memory.reservations == ()
+    early = decide(ledger, pods, PATIENCE - 1, first.memory)
+    assert early.memory == first.memory
+    return decide(ledger, pods, PATIENCE, early.memory)
+
+
+def test_the_node_with_the_least_to_drain_is_chosen_once_the_patience_is_over() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
+    plan = after_patience(ledger, LARGE)
+    (reserved,) = plan.memory.reservations
+    assert reserved == Reservation(PodUID("large"), NodeName("n2"), (0, 1), PATIENCE)
+    for seconds in range(1, 6):
+        later = decide(ledger, [LARGE], PATIENCE + seconds, plan.memory)
+        assert (later.admits, later.memory) == ((), plan.memory)
+
+
+def test_what_ends_there_is_not_given_to_others_and_the_pod_starts_with_the_last_end() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 1000))
+    plan = after_patience(ledger, LARGE, *SMALL)
+    ledger.release(PodUID("n1-0"))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 10, plan.memory)
+    assert admitted(plan) == []
+    ledger.release(PodUID("n1-1"))
+    ledger.release(PodUID("n2-0"))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 20, plan.memory)
+    assert admitted(plan) == ["large", "b0", "b1"]
+    assert plan.memory.reservations == ()
+    carry_out(ledger, plan)
+
+
+def test_other_cards_of_the_node_stay_open() -> None:
+    ledger = Ledger([node("n1", 3)])
+    ledger.bind(
+        pod("long", whole(2), "b"),
+        Placement(
+            NodeName("n1"),
+            tuple(Slot(i, ledger.columns.uuids[0][i], 1000, 16_000) for i in range(2)),
+        ),
+    )
+    plan = decide(ledger, [LARGE], 0.0, Memory())
+    plan = decide(ledger, [LARGE], PATIENCE, plan.memory)
+    (reserved,) = plan.memory.reservations
+    assert reserved.devices == (0, 2)
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 1, plan.memory)
+    assert admitted(plan) == []
+    ledger.release(PodUID("long"))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 2, plan.memory)
+    assert admitted(plan) == ["large", "b0", "b1"]
+
+
+def test_a_tenant_that_has_its_due_has_nothing_reserved() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 1000))
+    ours = [replace(each, tenant=TenantName("b")) for each in (LARGE, *SMALL)]
+    plan = after_patience(ledger, pod("a0", whole(), "a"), *ours)
+    assert [each.uid for each in plan.memory.reservations] == ["a0"]
+
+
+def test_half_of_all_devices_are_reserved_at_once_at_most() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 1000))
+    several = [tenant(f"t{number}") for number in range(3)]
+    pods = [pod(f"p{number}", whole(), f"t{number}") for number in range(3)]
+    memory = Memory()
+    for at in (0.0, PATIENCE):
+        snapshot = replace(ledger.snapshot(tenants=[B, *several]), memory=memory)
+        memory = run_cycle(snapshot, pods, at, PROFILE).memory
+    assert len(memory.reservations) == 2
+
+
+@pytest.mark.parametrize("why", ["broken", "gone", "not pending"])
+def test_a_reservation_that_has_become_useless_ends(why: str) -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
+    plan = after_patience(ledger, LARGE)
+    if why == "broken":
+        cards = [device("n2/0"), device("n2/1", healthy=False)]
+        ledger.put_nodes([node("n2", cards)])
+    if why == "gone":
+        ledger.drop_node(NodeName("n2"))
+    pending = [] if why == "not pending" else [LARGE]
+    later = decide(ledger, pending, PATIENCE + 1, plan.memory)
+    assert [each.node for each in later.memory.reservations] == (["n1"] if pending else [])
+
+
+def test_who_waits_for_that_is_told() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
+    plan = after_patience(ledger, LARGE)
+    told = verdict(plan, "large")
+    assert told.reason is Reason.NO_ROOM
+    assert told.detail == "it needs 2 GPUs; GPUs 0 and 1 of n2 are kept for it as they drain"
