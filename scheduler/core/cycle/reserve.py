@@ -19,6 +19,9 @@ from scheduler.core.model.running import Reservation
 from scheduler.core.packing.fit import candidates
 
 NOTHING = Request()
+MOST_SECONDS = 3600.0
+"""After so long without a start a reservation is given up: what runs there may never end."""
+
 MOST_PART = 2
 """Of all devices at most one in so many is reserved at once, unless it is for one request."""
 
@@ -36,8 +39,12 @@ def honour(work: Allocation) -> None:
             continue
         placement = work.packer.place(pod.request, among=np.array([row]))
         if placement is None:
-            _keep_off(work, row, each.devices)
-            this.reservations.append(each)
+            if _drains(work, row, each) and this.now - each.since < MOST_SECONDS:
+                _keep_off(work, row, each.devices)
+                this.reservations.append(each)
+            else:
+                # Its patience begins anew.
+                this.blocked[each.uid] = this.now
         elif work.over_caps(pod, placement.milli) is None:
             this.queues[pod.tenant].remove(pod)
             work.admit(pod, placement)
@@ -49,7 +56,7 @@ def note_waits(work: Allocation) -> None:
     before = this.snapshot.memory.blocked
     for pods in (*work.tried.values(), *work.limited.values()):
         # They stand in the order of their turns.
-        this.blocked[pods[0].uid] = before.get(pods[0].uid, this.now)
+        this.blocked.setdefault(pods[0].uid, before.get(pods[0].uid, this.now))
     # Who has a reservation keeps its place in line, though others of its tenant may come before it.
     for each in this.reservations:
         this.blocked.setdefault(each.uid, before.get(each.uid, this.now))
@@ -85,6 +92,12 @@ def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool
     return eligible and not work.trial.columns.shut[row, list(devices)].any()
 
 
+def _drains(work: Allocation, row: int, reservation: Reservation) -> bool:
+    """Whether anything is left to end there; else it is CPU, memory or pods that the node lacks."""
+    columns, devices = work.trial.columns, list(reservation.devices)
+    return bool((columns.free[row, devices] < columns.cap[row, devices]).any())
+
+
 def _keep_off(work: Allocation, row: int, devices: tuple[int, ...]) -> None:
     """Take what is free of the devices, so that nobody else gets it."""
     columns = work.trial.columns
@@ -115,6 +128,8 @@ def _choose(work: Allocation, pod: Pod) -> Reservation | None:
         return None
     order = np.argsort(drain, axis=1, kind="stable")[:, : request.devices]
     cost = np.take_along_axis(drain, order, axis=1).sum(axis=1)
+    # Where nothing has to end it isn't for want of devices that the pod found no room.
+    cost = np.where(cost > 0, cost, _NEVER)
     best = int(cost.argmin())
     if cost[best] >= _NEVER:
         return None

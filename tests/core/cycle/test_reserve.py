@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.reserve import MOST_SECONDS
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
@@ -15,7 +16,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory, Reservation
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import admitted, backlog, carry_out, verdict
-from tests.support.builders import device, node, pod, share, tenant, whole
+from tests.support.builders import cpu_only, device, node, pod, share, tenant, whole
 
 PATIENCE = 600.0
 PROFILE = Profile(policy="gpu-packing", reserve_after=PATIENCE)
@@ -137,3 +138,33 @@ def test_who_waits_for_that_is_told() -> None:
     told = verdict(plan, "large")
     assert told.reason is Reason.NO_ROOM
     assert told.detail == "it needs 2 GPUs; GPUs 0 and 1 of n2 are kept for it as they drain"
+
+
+def test_a_reservation_is_given_up_after_an_hour_and_the_patience_begins_anew() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
+    plan = after_patience(ledger, LARGE)
+    plan = decide(ledger, [LARGE], PATIENCE + MOST_SECONDS - 1, plan.memory)
+    assert len(plan.memory.reservations) == 1
+    end = PATIENCE + MOST_SECONDS
+    plan = decide(ledger, [LARGE], end, plan.memory)
+    assert plan.memory == Memory({PodUID("large"): end})
+    plan = decide(ledger, [LARGE], end + PATIENCE - 1, plan.memory)
+    assert plan.memory.reservations == ()
+    plan = decide(ledger, [LARGE], end + PATIENCE, plan.memory)
+    assert len(plan.memory.reservations) == 1
+
+
+def test_where_cpu_is_what_lacks_no_device_stands_idle_for_it() -> None:
+    ledger = Ledger([node("n1", 2)])
+    busy = pod("busy", replace(share(500), cpu_milli=60_000), "b")
+    ledger.bind(busy, Placement(NodeName("n1"), (Slot(0, ledger.columns.uuids[0][0], 500, 8_000),)))
+    hungry = pod("hungry", replace(whole(2), cpu_milli=32_000), "a")
+    plan = after_patience(ledger, hungry)
+    assert len(plan.memory.reservations) == 1
+    # The share ends, yet somebody without a GPU takes the CPU.
+    ledger.release(busy.uid)
+    ledger.bind(pod("cpu", cpu_only(60_000), "b"), Placement(NodeName("n1")))
+    plan = decide(ledger, [hungry], PATIENCE + 1, plan.memory)
+    assert plan.memory.reservations == ()
+    plan = decide(ledger, [hungry], 3 * PATIENCE, plan.memory)
+    assert plan.memory.reservations == ()
