@@ -13,16 +13,12 @@ class Fairness:
     all that is free at one moment. `lookahead`: how many requests of a tenant are tried when its
     first one doesn't fit. `credit_seconds`: the most credit a tenant keeps, in seconds of its own
     share. `half_life_seconds`: how fast lag is forgotten; None, the default, forgets nothing.
-    `reserve_seconds`: after a pod has been its tenant's next for so long and nothing had room for
-    it, devices are kept free for it as they drain; None, the default: never. For clusters whose
-    pods end: beside one that runs for ever a device would be idle in vain, an hour at a time.
     """
 
     horizon_seconds: float = 120.0
     lookahead: int = 20
     credit_seconds: float = 3600.0
     half_life_seconds: float | None = None
-    reserve_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,6 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         mix=mix,
         horizon=settings.fairness.horizon_seconds,
         lookahead=settings.fairness.lookahead,
-        reserve_after=settings.fairness.reserve_seconds,
     )
 
 

@@ -177,8 +177,7 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Return what a round decides on."""
-        snapshot = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
-        return replace(snapshot, memory=self.plan.memory)
+        return self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
 
     def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
         """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""

@@ -46,7 +46,8 @@ class Balance:
         """Whether it is worth a look: of others beyond their share, own ones of less priority."""
         if pod.tenant == self._taker.tenant:
             return pod.priority < self._taker.priority
-        return any(
+        # A tenant gives what is least to it: else its first pods would come and go for its last.
+        return pod.priority == self._work.this.lowest.get(pod.tenant) and any(
             self._held(name) > self._due(name)
             for name in self._tree.path(pod.tenant)
             if name not in self._path
@@ -66,7 +67,8 @@ class Balance:
         return self._work.turns.held[name]
 
     def _due(self, name: TenantName) -> float:
-        return float(self._work.this.shares[name]) * MILLI
+        # In that order: a share that is a whole number of milli-GPU has to stay one.
+        return float(self._work.this.shares[name] * MILLI)
 
     def _lag(self, name: TenantName) -> float:
         return self._work.this.snapshot.lags.get(name, 0.0)
@@ -135,6 +137,9 @@ class Balance:
         return min(milli / due for name, milli in held.items() if (due := self._due(name)) > 0)
 
     def _paid_by_credit(self, after: Mapping[TenantName, int]) -> bool:
+        if not self._overshoots(after):
+            # Inside its share nobody needs credit, and that doesn't make what is unfair fairer.
+            return False
         undisturbed = self._work.this.profile.min_runtime
         for name, milli in after.items():
             beyond = milli - self._due(name)

@@ -3,17 +3,18 @@
 Who holds how much is judged as it would be afterwards, at every level of the tree:
 
 - towards shares: the taker is below its fair share s, and Σ (a − s)² ÷ s over all tenants gets
-  smaller, a being what each holds. As it gets smaller with every reclaim, none is ever taken back
-  while shares stand still;
+  smaller, a being what each holds; so none is the reverse of the one before;
 - by credit, for shares smaller than a job: the taker is owed what it would hold beyond its share,
   for as long as pods run undisturbed; from who is owed nothing and holds more than its share;
 - inside a tenant: a pod of higher priority in the place of those of lower priority.
 
-Never below a guarantee, never for more than limits allow. Of all places the one where the fewest
-GPU-seconds are lost is taken, then that with the fewest pods, then with the youngest. The devices
-are reserved for the request until those pods are gone.
+Never below a guarantee, unless the taker stays inside its own; never for more than limits allow.
+On each node pods are tried alone, then together in a few orders. Of what is found the one with the
+fewest GPU-seconds lost is taken, then that with the fewest pods, then with the youngest. The
+devices are reserved for the request until those pods are gone.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ SINGLES = 64
 class Offer:
     """Who would be stopped for the request, and where it would then be."""
 
-    cost: tuple[float, int, float]
+    cost: tuple[float, int, float, str]
     victims: tuple[Running, ...]
     place: Placement
 
@@ -140,8 +141,8 @@ def _together(work: Allocation, pod: Pod, row: int, givers: Sequence[Running]) -
     now = work.this.now
     orders: tuple[Callable[[Running], object], ...] = (
         lambda each: (each.pod.tenant == pod.tenant and each.pod.priority, _waste(now, each)),
-        lambda each: (-each.placement.milli, -each.since),
-        lambda each: -each.since,
+        lambda each: (-each.placement.milli, -each.since, each.pod.uid),
+        lambda each: (-each.since, each.pod.uid),
     )
     for order in orders:
         offer = _offer(work, pod, row, sorted(givers, key=order))  # type: ignore[arg-type]
@@ -171,9 +172,11 @@ def _offer(work: Allocation, pod: Pod, row: int, order: Sequence[Running]) -> Of
                 chosen.remove(each)
         place = packer.place(pod.request, among=among)
     assert place is not None
-    lost = sum(_waste(this.now, each)[0] for each in chosen)
+    lost = math.fsum(_waste(this.now, each)[0] for each in chosen)
     youngest = min(this.now - each.since for each in chosen)
-    return Offer((lost, len(chosen), youngest), tuple(chosen), place)
+    # Of equal ones the same in every run, whatever the order in which pods are known.
+    first = min(each.pod.uid for each in chosen)
+    return Offer((lost, len(chosen), youngest, first), tuple(chosen), place)
 
 
 def _waste(now: float, each: Running) -> tuple[float, float, str]:
@@ -191,6 +194,8 @@ def _take(work: Allocation, pod: Pod, offer: Offer) -> None:
         work.turns.took(each.pod.tenant, -each.placement.milli)
         work.trial.give(each.placement, each.pod.request)
     work.turns.took(pod.tenant, offer.place.milli)
+    if not pod.preemptible:
+        this.tree.charge(work.fixed, pod.tenant, offer.place.milli)
     # For whoever comes next in this round it is as if all that had happened.
     work.trial.take(offer.place, pod.request)
     forget(this.reservations, pod.uid)

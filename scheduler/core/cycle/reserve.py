@@ -38,6 +38,8 @@ def honour(work: Allocation) -> None:
         if pod is None or row is None or not _may(work, pod, row, each.devices):
             continue
         placement = work.packer.place(pod.request, among=np.array([row]))
+        if work.over_caps(pod, this.counts(pod)) is not None:
+            continue
         if placement is None:
             if _drains(work, row, each) and this.now - each.since < MOST_SECONDS:
                 _keep_off(work, row, each.devices)
@@ -45,7 +47,7 @@ def honour(work: Allocation) -> None:
             else:
                 # Its patience begins anew.
                 this.blocked[each.uid] = this.now
-        elif work.over_caps(pod, placement.milli) is None:
+        else:
             this.queues[pod.tenant].remove(pod)
             work.admit(pod, placement)
 
@@ -153,7 +155,8 @@ def _drain(
     seen = candidates(empty, rows, request)
     need = np.broadcast_to(seen.milli, seen.devices.shape)
     drain = np.where(seen.devices, np.maximum(need - np.maximum(columns.room[rows], 0), 0), _NEVER)
-    drain = np.where(columns.shut[rows], _NEVER, drain)
+    # Nor a node that couldn't hold the pod if it were empty.
+    drain = np.where(columns.shut[rows] | ~seen.nodes[:, None], _NEVER, drain)
     at = {int(row): place for place, row in enumerate(rows)}
     for row, devices in taken:
         if row in at:

@@ -27,7 +27,7 @@ def full_of_a(cards: int = 4, *, tenants: Iterable[Tenant] = (A, B), **changes: 
     stage = Stage([node("n", cards)], list(tenants))
     for index in range(cards):
         running = replace(pod(f"a{index}", whole(), "a"), **changes)
-        stage.run(running, age=AGE - index)
+        stage.run(running, place("n", (index, 1000, 16_000)), age=AGE - index)
     return stage
 
 
@@ -64,7 +64,7 @@ def test_who_runs_for_less_than_the_least_time_is_not_stopped() -> None:
 @pytest.mark.parametrize(
     ("why", "changes", "tenants"),
     [
-        ("they can't be stopped", {"preemptible": False}, [tenant("a", guarantee=4), B]),
+        ("they can't be stopped", {"preemptible": False}, [A, B]),
         ("it is inside its guarantee", {}, [tenant("a", guarantee=4), B]),
         ("the taker is due nothing", {}, [A, tenant("b", weight=0)]),
         ("the taker is at its limit", {}, [A, tenant("b", limit="1/2")]),

@@ -1,6 +1,6 @@
 """Devices drain for a request that waits for long, and for nobody else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -23,9 +23,9 @@ PROFILE = Profile(policy="gpu-packing", reserve_after=PATIENCE)
 A, B = tenant("a"), tenant("b", created=1.0)
 
 
-def occupied(**held: Iterable[int]) -> Ledger:
-    """Two nodes of two cards; of each card so many milli are held by pods of b."""
-    ledger = Ledger([node(name, 2) for name in held])
+def occupied(**held: Sequence[int]) -> Ledger:
+    """Nodes, of each of whose cards so many milli are held by a pod of b."""
+    ledger = Ledger([node(name, len(cards)) for name, cards in held.items()])
     for name, cards in held.items():
         for index, milli in enumerate(cards):
             if milli:
@@ -81,23 +81,13 @@ def test_what_ends_there_is_not_given_to_others_and_the_pod_starts_with_the_last
 
 
 def test_other_cards_of_the_node_stay_open() -> None:
-    ledger = Ledger([node("n1", 3)])
-    ledger.bind(
-        pod("long", whole(2), "b"),
-        Placement(
-            NodeName("n1"),
-            tuple(Slot(i, ledger.columns.uuids[0][i], 1000, 16_000) for i in range(2)),
-        ),
-    )
-    plan = decide(ledger, [LARGE], 0.0, Memory())
-    plan = decide(ledger, [LARGE], PATIENCE, plan.memory)
+    ledger = occupied(n1=(1000, 500, 500, 750))
+    plan = after_patience(ledger, LARGE)
     (reserved,) = plan.memory.reservations
-    assert reserved.devices == (0, 2)
-    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 1, plan.memory)
-    assert admitted(plan) == []
-    ledger.release(PodUID("long"))
-    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 2, plan.memory)
-    assert admitted(plan) == ["large", "b0", "b1"]
+    assert reserved.devices == (1, 2)
+    quarters = backlog("b", 2, 250)
+    plan = decide(ledger, [LARGE, *quarters], PATIENCE + 1, plan.memory)
+    assert [(each.pod.name, each.placement.slots[0].index) for each in plan.admits] == [("b0", 3)]
 
 
 def test_a_tenant_that_has_its_due_has_nothing_reserved() -> None:
