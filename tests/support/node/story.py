@@ -31,12 +31,15 @@ MACHINES = {
 }
 """Those of the demo, but for one, in whose place is the real node."""
 
+DOOMED = "A100-PCIE-40GB"
+"""The model of the card that breaks: who asks for it is on that one."""
+
 BUSY = {"at": 0, "utilisation": 0.35, "foreign": "12Gi", "pods": 1.2}
 CALM = {"at": 0, "utilisation": 0.1, "pods": 0.8}
 CARDS = [
     {"model": "A100-SXM4-80GB", "load": [BUSY]},
     {"model": "A100-SXM4-80GB", "count": 2, "load": [CALM]},
-    {"model": "A100-SXM4-80GB", "fault": {"at": 40, "lost": True}},
+    {"model": DOOMED, "memory": "40Gi", "fault": {"at": 45, "lost": True}},
 ]
 """Of the real node: with a stranger, with pods that take too much, and one that breaks."""
 
@@ -62,6 +65,11 @@ class Story:
     def __init__(self, release: Release, owned: Mapping[str, JSON]) -> None:
         self._api, self._owned = release.machine.api, owned
 
+    def doom(self) -> None:
+        """Have a pod on the card that will break, for as long as the story goes on."""
+        wish = {names.GPU_FRACTION: "0.5", names.GPU_MODELS: DOOMED, SECONDS: LONG}
+        self._create({"metadata": {"namespace": LARGE, "name": "doomed", "annotations": wish}})
+
     def play(self, seconds: float, *, seed: int = 1) -> None:
         """Have pods created as they arrive in that time, each at its moment."""
         began = time.monotonic()
@@ -75,6 +83,7 @@ class Story:
 
     def end(self) -> None:
         """Take away what waits, and let what runs come to its end."""
+        self._api.delete(f"/api/v1/namespaces/{LARGE}/pods/doomed")
         for tenant in self._owned:
             path = f"/api/v1/namespaces/{tenant}/pods"
             for each in self._api.items(path):
