@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.core.cycle.allocation import Allocation
-from scheduler.core.fairness.limits import over_limit
+from scheduler.core.fairness.limits import over_guarantee, over_limit
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
@@ -89,11 +89,8 @@ class Balance:
             return True
         if self._taker.preemptible:
             return False
-        fixed = self._work.fixed
-        return any(
-            fixed[name] + self._needs > self._tree.tenants[name].guarantee * MILLI
-            for name in self._path
-        )
+        leaf, fixed = self._taker.tenant, self._work.fixed
+        return over_guarantee(self._tree, fixed, leaf=leaf, milli=self._needs) is not None
 
     def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
         """Only who stays inside its own may pass others': their pods may be larger than theirs."""

@@ -69,14 +69,14 @@ def reserve(work: Allocation) -> None:
     this = work.this
     if this.profile.reserve_after is None:
         return
-    for pod in heads(work, this.profile.reserve_after):
+    for pod in _heads(work, this.profile.reserve_after):
         if (work.turns.owed_seconds(pod.tenant) or 0.0) > 0:
             found = _choose(work, pod)
             if found is not None:
                 this.reservations.append(found)
 
 
-def heads(work: Allocation, seconds: float) -> Iterator[Pod]:
+def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
     """Yield those who have been next, in vain, for so long; who is owed most comes first."""
     this = work.this
     taken = {each.uid for each in this.reservations}
@@ -118,7 +118,7 @@ def _keep_off(work: Allocation, row: int, devices: tuple[int, ...]) -> None:
 def _choose(work: Allocation, pod: Pod) -> Reservation | None:
     """Return the devices of one node with the least to drain; None if there are too few."""
     this, columns, request = work.this, work.trial.columns, pod.request
-    held = [each for each in this.reservations if each.uid != pod.uid]
+    held = this.reservations
     reserved = sum(len(each.devices) for each in held)
     total = int((~columns.shut).sum())
     if held and (reserved + request.devices) * MOST_PART > total:

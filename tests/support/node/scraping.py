@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from hack.dashboards.check import RULES
 from scheduler.core.model.errors import InvalidInput
 from tests.support.controlplane import accounts
 from tests.support.controlplane.api import JSON
@@ -23,7 +24,6 @@ from tests.support.controlplane.processes import Process
 from tests.support.node.machine import Machine
 
 MONITORING = ROOT / "deploy" / "monitoring"
-RULES = ROOT / "charts" / "equipoise" / "rules" / "equipoise.yaml"
 NAMESPACE, ACCOUNT = "monitoring", "prometheus"
 SCRAPE_SECONDS = 1
 """A story of a minute would have few points at the usual distance."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hack.clusterdemo import kubelets
+from hack.dashboards.staging import LIMIT_GPUS, LIMITED, TENANTS
 from scheduler.core.model import names
 from scheduler.simulator.demoload import LARGE, SECONDS, SMALL, arrivals, tenants
 from tests.support.controlplane import namespaces, nodes, owners
@@ -21,8 +22,6 @@ from tests.support.node.release import Release
 from tests.support.node.workloads import container
 
 _TENANT: JSON = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Tenant"}
-TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
-LIMITED, LIMIT_GPUS = SMALL[-1], 3
 MACHINES = {
     "a100-0": nodes.Kind(gpus=4, model="A100-SXM4-80GB"),
     "a10-0": nodes.Kind(gpus=4, model="A10", memory_mib=24 * 1024),
