@@ -40,13 +40,13 @@ def allocate(this: Round) -> None:
 def _saves_up(work: Allocation, leaf: TenantName) -> bool:
     """Whether a tenant that is owed nothing lets nobody pass its first pod, as that waits for long.
 
-    Those that came after it would use up for ever what it needs to be owed.
+    While others are owed, those that came after it would use up for ever what it needs to be owed.
     """
     this, patience = work.this, work.this.profile.reserve_after
     since = this.snapshot.memory.blocked.get(work.tried[leaf][0].uid)
     if patience is None or since is None or this.now - since < patience:
         return False
-    return (work.turns.owed_seconds(leaf) or 0.0) <= 0
+    return work.is_behind_others(leaf)
 
 
 def _give_turn(work: Allocation, leaf: TenantName) -> None:
@@ -107,8 +107,8 @@ def _place(work: Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
 def _hold_the_rest(work: Allocation) -> None:
     """Hold who was tried in vain, and who stands behind them in the same queue."""
     this = work.this
-    explainer = Explainer(work.trial.columns, this.snapshot.eligibility)
-    kept = {each.uid: each for each in this.reservations}
+    kept = sum(each.milli for each in work.kept.values())
+    explainer = Explainer(work.trial.columns, this.snapshot.eligibility, kept_milli=kept)
     left = {
         leaf: pods
         for leaf, queue in this.queues.items()
@@ -120,13 +120,18 @@ def _hold_the_rest(work: Allocation) -> None:
         has_due = this.capacity.gpus and (work.turns.owed_seconds(leaf) or 0.0) <= 0
         if has_due and (len(left) > 1 or not due):
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
-            this.holds.extend(Hold(pod, verdict) for pod in pods)
+            this.holds.append(Hold(pods[0], verdict))
+            if work.tried.get(leaf) and _saves_up(work, leaf):
+                verdict = explainer.saves_up(leaf, first=pods[0])
+            this.holds.extend(Hold(pod, verdict) for pod in pods[1:])
         else:
-            this.holds.extend(Hold(pod, _no_room(pod, explainer, kept)) for pod in pods)
+            this.holds.extend(
+                Hold(pod, _no_room(pod, explainer, this.reservations)) for pod in pods
+            )
 
 
-def _no_room(pod: Pod, explainer: Explainer, kept: Mapping[PodUID, Reservation]) -> Verdict:
-    reservation = kept.get(pod.uid)
+def _no_room(pod: Pod, explainer: Explainer, reserved: Mapping[PodUID, Reservation]) -> Verdict:
+    reservation = reserved.get(pod.uid)
     if reservation is None:
         return explainer.no_room(*asked_by(pod))
     return explainer.drains(pod.request, reservation)

@@ -1,6 +1,8 @@
 """What turns are taken on: a trial to place pods on, who holds how much, who found no place."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scheduler.core.cycle.caps import over_caps
@@ -9,16 +11,19 @@ from scheduler.core.fairness.lag import Lags
 from scheduler.core.fairness.order import Turns
 from scheduler.core.ledger.snapshot import Trial
 from scheduler.core.model.constraints import Constraints
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
+from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.packer import Packer
 
 ALTERNATIVES = 2
 """Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
+
+NOTHING = Request()
 
 Asked = tuple[Request, Constraints]
 """What decides where a pod finds room: pods that agree in it are alike."""
@@ -36,7 +41,8 @@ class Allocation:
     `tried` are those without a place, by tenant, in the order of their turns, `limited` those that
     a cap forbids. Room only shrinks in a round, so for what was asked in vain it stays `full`.
     `misses` counts how often a place was looked for in vain. `fixed` is milli-GPU of
-    non-preemptible pods by tenant.
+    non-preemptible pods by tenant. `kept` is what is free of the devices reserved for a pod: it is
+    taken in the trial, so that nobody else gets it.
     """
 
     this: Round
@@ -49,6 +55,7 @@ class Allocation:
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
     limited: dict[TenantName, list[Pod]] = field(default_factory=dict)
     misses: Counter[TenantName] = field(default_factory=Counter)
+    kept: dict[PodUID, Placement] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, this: Round) -> "Allocation":
@@ -70,9 +77,40 @@ class Allocation:
         """Return why a limit or guarantee forbids the pod, or None."""
         return over_caps(self.this.tree, pod, milli, held=self.turns.held, fixed=self.fixed)
 
+    def is_behind_others(self, leaf: TenantName) -> bool:
+        """Whether it is owed nothing, while another one that waits is."""
+        if (self.turns.owed_seconds(leaf) or 0.0) > 0:
+            return False
+        waiting = {name for name, queue in self.this.queues.items() if queue} | self.tried.keys()
+        return any((self.turns.owed_seconds(name) or 0.0) > 0 for name in waiting)
+
+    def keep(self, reservation: Reservation, free: Placement) -> None:
+        """Keep others off what is free of the reserved devices."""
+        self.this.reservations[reservation.uid] = reservation
+        self.trial.take(free, NOTHING)
+        self.kept[reservation.uid] = free
+
+    def free(self, uid: PodUID) -> None:
+        """End a pod's reservation, if it has one."""
+        self.this.reservations.pop(uid, None)
+        kept = self.kept.pop(uid, None)
+        if kept is not None:
+            self.trial.give(kept, NOTHING)
+            # There is room again that was looked for in vain before.
+            self.full.clear()
+
+    @contextmanager
+    def without(self, uid: PodUID) -> Iterator[None]:
+        """Try things as if the pod had no reservation; they are taken back at the end."""
+        with self.trial.attempt():
+            if uid in self.kept:
+                self.trial.give(self.kept[uid], NOTHING)
+            yield
+
     def admit(self, pod: Pod, placement: Placement) -> None:
         """Give the pod that place."""
         this = self.this
+        self.free(pod.uid)
         among = this.snapshot.eligibility.now(pod.constraints)
         others = self.packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
         self.trial.take(placement, pod.request)

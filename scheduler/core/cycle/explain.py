@@ -9,6 +9,7 @@ from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Reason, Verdict
@@ -18,12 +19,16 @@ from scheduler.core.packing.fit import candidates
 class Explainer:
     """Tells "its tenant has its due" from "there is no room".
 
-    `after` is how the cluster is now, `eligibility` what constraints leave of it. Each kind of pod
-    is worked out once: thousands wait for the same reason.
+    `after` is how the cluster is now, `eligibility` what constraints leave of it; of what is free
+    `kept_milli` is reserved for others, and taken there. Each kind of pod is worked out once:
+    thousands wait for the same reason.
     """
 
-    def __init__(self, after: Columns, eligibility: Eligibility | None = None) -> None:
+    def __init__(
+        self, after: Columns, eligibility: Eligibility | None = None, *, kept_milli: int = 0
+    ) -> None:
         self._after, self._eligibility = after, eligibility or Eligibility()
+        self._kept_milli = kept_milli
         self._lacking: dict[tuple[Request, Constraints], Verdict] = {}
         self._seen: dict[Request, tuple[Ints, Bools]] = {}
 
@@ -39,6 +44,14 @@ class Explainer:
             Reason.WAITS_FOR_TURN,
             f"{leaf} has {format_gpus(holds)} of its due {format_gpus(due * MILLI)} GPUs; "
             "wait, or raise its guarantee or weight",
+        )
+
+    def saves_up(self, leaf: TenantName, *, first: Pod) -> Verdict:
+        """Return the verdict on a tenant that is owed nothing, and whose first pod waits long."""
+        return Verdict(
+            Reason.WAITS_FOR_TURN,
+            f"{first.key} has waited for long, and nothing of {leaf} passes it until the tenant is "
+            "owed again",
         )
 
     def no_room(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> Verdict:
@@ -88,6 +101,8 @@ class Explainer:
         if request.memory_mib or self._after.memory_matters:
             mib = max(int(self._after.room_mib[among].max(initial=0)), 0)
             what += f", and at most {mib} MiB of a card's memory"
+        if self._kept_milli:
+            what += f"; {format_gpus(self._kept_milli)} more are kept for who has waited longer"
         return f"{what}; ask for less or wait for pods to end"
 
     def _excluded(self, constraints: Constraints, rows: Ints) -> str:

@@ -2,54 +2,53 @@
 
 Devices, not nodes: others may use what else the node has. Those with the least to drain are chosen,
 once; what ends on them isn't given to others. The reservation ends in the round in which its pod
-starts. Nobody is charged for what drains: with long jobs that would ruin small tenants.
+starts, there or elsewhere; not because its tenant has had its due meanwhile, as what has drained
+would be lost. Nobody is charged for what drains: with long jobs that would ruin small tenants.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.ledger.columns import Ints
-from scheduler.core.model.ids import PodUID
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Reservation
 from scheduler.core.packing.fit import candidates
 
-NOTHING = Request()
 MOST_SECONDS = 3600.0
-"""After so long without a start a reservation is given up: what runs there may never end."""
+"""After so long without a start a node is given up for the next one: what runs may never end."""
 
 MOST_PART = 2
 """Of all devices at most one in so many is reserved at once, unless it is for one request."""
 
+_NEVER = 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A reservation that stands from the round before, and whom it is for."""
+
+    pod: Pod
+    reservation: Reservation
+    row: int
+
 
 def honour(work: Allocation) -> None:
-    """Start the pods whose devices are free now, and keep all others off those that aren't yet."""
-    this = work.this
-    if not this.snapshot.memory.reservations:
+    """Keep everybody off reserved devices, and start those who have their room by now."""
+    if not work.this.snapshot.memory.reservations:
         return
-    waiting = {pod.uid: pod for queue in this.queues.values() for pod in queue}
-    for each in this.snapshot.memory.reservations:
-        pod = waiting.get(each.uid)
-        row = work.trial.columns.row.get(each.node)
-        if pod is None or row is None or not _may(work, pod, row, each.devices):
-            continue
-        placement = work.packer.place(pod.request, among=np.array([row]))
-        if work.over_caps(pod, this.counts(pod)) is not None:
-            continue
-        if placement is None:
-            if _drains(work, row, each) and this.now - each.since < MOST_SECONDS:
-                _keep_off(work, row, each.devices)
-                this.reservations.append(each)
-            else:
-                # Its patience begins anew.
-                this.blocked[each.uid] = this.now
+    claims = list(_claims(work))
+    # All of them before anyone starts: else one would start on what another one waits for.
+    for claim in claims:
+        _keep_off(work, claim)
+    for claim in claims:
+        if work.over_caps(claim.pod, work.this.counts(claim.pod)) is not None:
+            work.free(claim.pod.uid)
         else:
-            this.queues[pod.tenant].remove(pod)
-            work.admit(pod, placement)
+            _start(work, claim)
 
 
 def note_waits(work: Allocation) -> None:
@@ -60,8 +59,14 @@ def note_waits(work: Allocation) -> None:
         # They stand in the order of their turns.
         this.blocked.setdefault(pods[0].uid, before.get(pods[0].uid, this.now))
     # Who has a reservation keeps its place in line, though others of its tenant may come before it.
-    for each in this.reservations:
-        this.blocked.setdefault(each.uid, before.get(each.uid, this.now))
+    for uid in this.reservations:
+        this.blocked.setdefault(uid, before.get(uid, this.now))
+    # An admission may fail still, and then its patience goes on.
+    for admit in this.admits:
+        if admit.pod.uid in before:
+            this.blocked[admit.pod.uid] = before[admit.pod.uid]
+    given_up = this.snapshot.memory.given_up
+    this.given_up = {uid: given_up[uid] for uid in this.blocked if uid in given_up} | this.given_up
 
 
 def reserve(work: Allocation) -> None:
@@ -70,21 +75,24 @@ def reserve(work: Allocation) -> None:
     if this.profile.reserve_after is None:
         return
     for pod in _heads(work, this.profile.reserve_after):
-        if (work.turns.owed_seconds(pod.tenant) or 0.0) > 0:
-            found = _choose(work, pod)
-            if found is not None:
-                this.reservations.append(found)
+        if work.is_behind_others(pod.tenant):
+            continue
+        if _is_too_much(work, pod.request.devices):
+            # Whoever has waited for less would keep it from ever being its turn.
+            break
+        found = _choose(work, pod)
+        if found is not None:
+            this.reservations[pod.uid] = found
 
 
-def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
-    """Yield those who have been next, in vain, for so long; who is owed most comes first."""
+def _claims(work: Allocation) -> Iterator[_Claim]:
+    """Yield the reservations that are of use still."""
     this = work.this
-    taken = {each.uid for each in this.reservations}
-    leaves = sorted(work.tried, key=lambda leaf: (-(work.turns.owed_seconds(leaf) or 0.0), leaf))
-    for leaf in leaves:
-        pod = work.tried[leaf][0]
-        if this.now - this.blocked[pod.uid] >= seconds and pod.uid not in taken:
-            yield pod
+    waiting = {pod.uid: pod for queue in this.queues.values() for pod in queue}
+    for each in this.snapshot.memory.reservations:
+        pod, row = waiting.get(each.uid), work.trial.columns.row.get(each.node)
+        if pod is not None and row is not None and _may(work, pod, row, each.devices):
+            yield _Claim(pod, each, row)
 
 
 def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool:
@@ -94,15 +102,9 @@ def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool
     return eligible and not work.trial.columns.shut[row, list(devices)].any()
 
 
-def _drains(work: Allocation, row: int, reservation: Reservation) -> bool:
-    """Whether anything is left to end there; else it is CPU, memory or pods that the node lacks."""
-    columns, devices = work.trial.columns, list(reservation.devices)
-    return bool((columns.free[row, devices] < columns.cap[row, devices]).any())
-
-
-def _keep_off(work: Allocation, row: int, devices: tuple[int, ...]) -> None:
+def _keep_off(work: Allocation, claim: _Claim) -> None:
     """Take what is free of the devices, so that nobody else gets it."""
-    columns = work.trial.columns
+    columns, row = work.trial.columns, claim.row
     slots = tuple(
         Slot(
             index,
@@ -110,60 +112,82 @@ def _keep_off(work: Allocation, row: int, devices: tuple[int, ...]) -> None:
             max(int(columns.room[row, index]), 0),
             max(int(columns.room_mib[row, index]), 0),
         )
-        for index in devices
+        for index in claim.reservation.devices
     )
-    work.trial.take(Placement(columns.names[row], slots), NOTHING)
+    work.keep(claim.reservation, Placement(columns.names[row], slots))
+
+
+def _start(work: Allocation, claim: _Claim) -> None:
+    """Start the pod where its devices are, or wherever there is room; or go on, or give up."""
+    this, pod, since = work.this, claim.pod, claim.reservation.since
+    with work.without(pod.uid):
+        among = this.snapshot.eligibility.now(pod.constraints)
+        placement = work.packer.place(pod.request, among=np.array([claim.row]))
+        placement = placement or work.packer.place(pod.request, among=among)
+        drains = _drains(work, claim)
+    if placement is not None:
+        this.queues[pod.tenant].remove(pod)
+        work.admit(pod, placement)
+    elif not drains or this.now - since >= MOST_SECONDS:
+        work.free(pod.uid)
+        before = this.snapshot.memory.given_up.get(pod.uid, frozenset())
+        this.given_up[pod.uid] = before | {claim.reservation.node}
+
+
+def _drains(work: Allocation, claim: _Claim) -> bool:
+    """Whether anything is left to end there; else it is CPU, memory or pods that the node lacks."""
+    columns, devices = work.trial.columns, list(claim.reservation.devices)
+    return bool((columns.free[claim.row, devices] < columns.cap[claim.row, devices]).any())
+
+
+def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
+    """Yield those who have been next, in vain, for so long; who has waited longest comes first."""
+    this = work.this
+    heads = [pods[0] for pods in work.tried.values()]
+    for pod in sorted(heads, key=lambda pod: (this.blocked[pod.uid], pod.turn)):
+        if this.now - this.blocked[pod.uid] >= seconds and pod.uid not in this.reservations:
+            yield pod
+
+
+def _is_too_much(work: Allocation, devices: int) -> bool:
+    reservations = work.this.reservations.values()
+    reserved = sum(len(each.devices) for each in reservations)
+    total = int((~work.trial.columns.shut).sum())
+    return bool(reservations) and (reserved + devices) * MOST_PART > total
 
 
 def _choose(work: Allocation, pod: Pod) -> Reservation | None:
     """Return the devices of one node with the least to drain; None if there are too few."""
-    this, columns, request = work.this, work.trial.columns, pod.request
-    held = this.reservations
-    reserved = sum(len(each.devices) for each in held)
-    total = int((~columns.shut).sum())
-    if held and (reserved + request.devices) * MOST_PART > total:
-        return None
+    this, columns, devices = work.this, work.trial.columns, pod.request.devices
     among = this.snapshot.eligibility.now(pod.constraints)
     rows = np.arange(len(columns.names)) if among is None else among
-    drain = _drain(work, rows, request, taken={_key(work, each) for each in held})
-    if not len(rows) or drain.shape[1] < request.devices:
+    drain = _drain(work, rows, pod)
+    if not len(rows) or drain.shape[1] < devices:
         return None
-    order = np.argsort(drain, axis=1, kind="stable")[:, : request.devices]
+    order = np.argsort(drain, axis=1, kind="stable")[:, :devices]
     cost = np.take_along_axis(drain, order, axis=1).sum(axis=1)
     # Where nothing has to end it isn't for want of devices that the pod found no room.
     cost = np.where(cost > 0, cost, _NEVER)
     best = int(cost.argmin())
     if cost[best] >= _NEVER:
+        # Where all nodes were given up once, they are tried again.
+        this.given_up.pop(pod.uid, None)
         return None
-    devices = tuple(sorted(int(index) for index in order[best]))
-    return Reservation(pod.uid, columns.names[int(rows[best])], devices, this.now)
+    chosen = tuple(sorted(int(index) for index in order[best]))
+    return Reservation(pod.uid, columns.names[int(rows[best])], chosen, this.now)
 
 
-_NEVER = 2**40
-
-
-def _key(work: Allocation, each: Reservation) -> tuple[int, tuple[int, ...]]:
-    return work.trial.columns.row[each.node], each.devices
-
-
-def _drain(
-    work: Allocation, rows: Ints, request: Request, *, taken: set[tuple[int, tuple[int, ...]]]
-) -> Ints:
-    """Milli-GPU that have to end on each device [K, D] before the request has its share there."""
-    columns = work.trial.columns
-    empty = work.this.capacity.empty
-    seen = candidates(empty, rows, request)
+def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
+    """Milli-GPU that have to end on each device [K, D] before the pod has its share there."""
+    this, columns = work.this, work.trial.columns
+    seen = candidates(this.capacity.empty, rows, pod.request)
     need = np.broadcast_to(seen.milli, seen.devices.shape)
     drain = np.where(seen.devices, np.maximum(need - np.maximum(columns.room[rows], 0), 0), _NEVER)
     # Nor a node that couldn't hold the pod if it were empty.
     drain = np.where(columns.shut[rows] | ~seen.nodes[:, None], _NEVER, drain)
-    at = {int(row): place for place, row in enumerate(rows)}
-    for row, devices in taken:
-        if row in at:
-            drain[at[row], list(devices)] = _NEVER
+    for name in this.given_up.get(pod.uid, ()):
+        drain[rows == columns.row.get(name, -1)] = _NEVER
+    for each in this.reservations.values():
+        at = np.flatnonzero(rows == columns.row[each.node])
+        drain[at[:, None], np.array(each.devices, dtype=np.int64)] = _NEVER
     return drain
-
-
-def forget(reservations: list[Reservation], uid: PodUID) -> None:
-    """Take a pod's reservation away."""
-    reservations[:] = [each for each in reservations if each.uid != uid]

@@ -9,7 +9,7 @@ from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
-from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.plans import Admit, Evict, Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
-    `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked` and
-    `reservations` are what the next round should know. `lowest` is the least priority of a leaf's
-    pods that may be stopped.
+    `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked`,
+    `reservations` and `given_up` are what the next round should know. `lowest` is the least
+    priority of a leaf's pods that may be stopped.
     """
 
     snapshot: Snapshot
@@ -41,7 +41,8 @@ class Round:
     holds: list[Hold] = field(default_factory=list)
     evicts: list[Evict] = field(default_factory=list)
     blocked: dict[PodUID, float] = field(default_factory=dict)
-    reservations: list[Reservation] = field(default_factory=list)
+    reservations: dict[PodUID, Reservation] = field(default_factory=dict)
+    given_up: dict[PodUID, frozenset[NodeName]] = field(default_factory=dict)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
 

@@ -62,5 +62,5 @@ def run_cycle(
         demand=this.demand,
         lacks=lacks(this),
         evicts=tuple(this.evicts),
-        memory=Memory(this.blocked, tuple(this.reservations)),
+        memory=Memory(this.blocked, tuple(this.reservations.values()), this.given_up),
     )

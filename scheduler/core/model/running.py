@@ -34,7 +34,11 @@ class Memory:
     """What a round leaves to the next one; without it nothing is lost but time.
 
     `blocked`: since when (seconds) pods have been next, though nothing had room for them.
+    `given_up`: nodes on which devices were reserved for a pod in vain.
     """
 
     blocked: Mapping[PodUID, float] = field(default_factory=lambda: MappingProxyType({}))
     reservations: tuple[Reservation, ...] = ()
+    given_up: Mapping[PodUID, frozenset[NodeName]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )

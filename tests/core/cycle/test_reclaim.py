@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from scheduler.core.cycle.run import run_cycle
+from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.plans import Evict, Plan
-from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Running
+from scheduler.core.model.running import Memory, Reservation, Running
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.stopping import AGE, PATIENCE, PROFILE, UNDISTURBED, Stage
@@ -35,10 +35,8 @@ def test_who_is_below_its_share_gets_it_from_who_is_above_the_youngest_first() -
     stage = full_of_a()
     stage.waiting = [pod(f"b{index}", whole(), "b", created=float(index)) for index in range(3)]
     stage.pass_by()
-    # One request of a tenant after the other, and each has its own patience.
-    assert stopped(stage) == [("a3", "b0", Reason.RECLAIMED)]
-    stage.pass_by()
-    assert stopped(stage)[1:] == [("a2", "b1", Reason.RECLAIMED)]
+    # The second fits into its tenant's share, too; the third would not.
+    assert stopped(stage) == [("a3", "b0", Reason.RECLAIMED), ("a2", "b1", Reason.RECLAIMED)]
     stage.pass_by(10 * PATIENCE)
     assert stage.running == {"a0", "a1", "b0", "b1"}
 
@@ -111,13 +109,12 @@ def test_a_taker_whose_place_is_being_cleared_stops_nobody_else() -> None:
     assert (evict.pod.name, kept.uid, kept.devices) == ("a3", "b0", (3,))
     # It takes its time to end: it still holds its card, and was asked to go.
     stage.memory = plan.memory
-    going = replace(evict.pod, name="a3")
-    assert not _again(stage, going).evicts
+    assert not _again(stage, evict.pod.uid).evicts
 
 
-def _again(stage: Stage, going: Pod) -> Plan:
+def _again(stage: Stage, *going: PodUID) -> Plan:
     running = tuple(
-        Running(each.pod, each.placement, stage.since[uid], ending=uid == going.uid)
+        Running(each.pod, each.placement, stage.since[uid], ending=uid in going)
         for uid, each in stage.ledger.holdings.items()
     )
     snapshot = stage.ledger.snapshot(tenants=stage.tenants)
@@ -182,3 +179,43 @@ def test_two_takers_never_stop_the_same_pod() -> None:
     evicts: tuple[Evict, ...] = stage.round().evicts
     assert len({each.pod.uid for each in evicts}) == 2
     assert {each.taker.name for each in evicts} == {"b0", "c0"}
+
+
+def test_what_is_kept_for_the_taker_itself_is_not_in_its_way() -> None:
+    # A card was kept for it on n; of m the whole card would cost more.
+    stage = Stage([node("n", 1), node("m", 1)], [A, B])
+    stage.run(pod("half", share(500), "a"), place("n", (0, 500, 8_000)), age=700)
+    stage.run(pod("dear", whole(), "a"), place("m", (0, 1000, 16_000)), age=800)
+    stage.waiting = [pod("b0", whole(), "b")]
+    kept = Reservation(PodUID("b0"), NodeName("n"), (0,), 0.0)
+    stage.memory = Memory({PodUID("b0"): -PATIENCE}, (kept,))
+    plan = stage.round()
+    assert [(each.pod.name, each.taker.name) for each in plan.evicts] == [("half", "b0")]
+
+
+def test_where_the_cheapest_set_is_not_allowed_another_one_of_the_node_is() -> None:
+    # Of c nothing may be taken together with that of a: only what is a's alone.
+    tenants = [A, B, tenant("c", guarantee=1, created=2.0)]
+    stage = Stage([node("n", 4)], tenants)
+    for index, (owner, age) in enumerate([("a", 900), ("a", 800), ("c", 100), ("a", 700)]):
+        running = pod(f"{owner}{index}", whole(), owner)
+        stage.run(running, place("n", (index, 1000, 16_000)), age=age)
+    stage.waiting = [pod("b0", whole(2), "b", created=0.0)]
+    stage.tenants = [tenant("a"), tenant("b", guarantee=2, created=1.0), tenants[2]]
+    stage.pass_by()
+    assert {each.pod.name for each in stage.evicted} == {"a1", "a3"}
+
+
+def test_what_goes_already_counts_as_held_by_who_gets_it() -> None:
+    stage = full_of_a(4, tenants=[A, B])
+    stage.waiting = [pod("b0", whole(), "b"), pod("b1", whole(), "b", created=1.0)]
+    stage.round()
+    stage.now += PATIENCE
+    plan = stage.round(carry_out=False)
+    assert len(plan.evicts) == 2
+    stage.memory = plan.memory
+    # Both go slowly. A third one of b would take it beyond its share.
+    stage.waiting.append(pod("b2", whole(), "b", created=-1.0))
+    stage.memory = replace(stage.memory, blocked={**stage.memory.blocked, PodUID("b2"): 0.0})
+    going = {each.pod.uid for each in plan.evicts}
+    assert not _again(stage, *going).evicts

@@ -130,18 +130,19 @@ def test_who_waits_for_that_is_told() -> None:
     assert told.detail == "it needs 2 GPUs; GPUs 0 and 1 of n2 are kept for it as they drain"
 
 
-def test_a_reservation_is_given_up_after_an_hour_and_the_patience_begins_anew() -> None:
+def test_a_node_is_given_up_after_an_hour_for_the_next_one() -> None:
     ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
     plan = after_patience(ledger, LARGE)
     plan = decide(ledger, [LARGE], PATIENCE + MOST_SECONDS - 1, plan.memory)
     assert len(plan.memory.reservations) == 1
     end = PATIENCE + MOST_SECONDS
     plan = decide(ledger, [LARGE], end, plan.memory)
-    assert plan.memory == Memory({PodUID("large"): end})
-    plan = decide(ledger, [LARGE], end + PATIENCE - 1, plan.memory)
-    assert plan.memory.reservations == ()
-    plan = decide(ledger, [LARGE], end + PATIENCE, plan.memory)
-    assert len(plan.memory.reservations) == 1
+    assert [each.node for each in plan.memory.reservations] == ["n1"]
+    # Once all were given up it begins anew.
+    for _ in range(2):
+        end += MOST_SECONDS
+        plan = decide(ledger, [LARGE], end, plan.memory)
+    assert [each.node for each in plan.memory.reservations] == ["n2"]
 
 
 def test_where_cpu_is_what_lacks_no_device_stands_idle_for_it() -> None:
@@ -158,3 +159,110 @@ def test_where_cpu_is_what_lacks_no_device_stands_idle_for_it() -> None:
     assert plan.memory.reservations == ()
     plan = decide(ledger, [hungry], 3 * PATIENCE, plan.memory)
     assert plan.memory.reservations == ()
+
+
+def reserved_for(plan: Plan) -> dict[str, str]:
+    return {str(each.uid): str(each.node) for each in plan.memory.reservations}
+
+
+def test_of_two_on_one_node_neither_starts_on_what_the_other_one_waits_for() -> None:
+    ledger = occupied(n1=(1000, 1000, 1000))
+    pair, single = LARGE, pod("single", whole(), "c")
+    tenants = [A, B, tenant("c", created=2.0)]
+    memory = Memory()
+    for at in (0.0, PATIENCE):
+        snapshot = replace(ledger.snapshot(tenants=tenants), memory=memory)
+        memory = run_cycle(snapshot, [pair, single], at, PROFILE).memory
+    by_uid = {each.uid: each.devices for each in memory.reservations}
+    # More than half, so the other one waits until the first one runs.
+    assert by_uid == {"large": (0, 1)}
+    both = (*memory.reservations, Reservation(PodUID("single"), NodeName("n1"), (2,), PATIENCE))
+    ledger.release(PodUID("n1-0"))
+    snapshot = replace(ledger.snapshot(tenants=tenants), memory=Memory(memory.blocked, both))
+    plan = run_cycle(snapshot, [single, pair], PATIENCE + 1, PROFILE)
+    assert admitted(plan) == []
+    assert reserved_for(plan) == {"large": "n1", "single": "n1"}
+
+
+def test_who_has_waited_longest_is_not_kept_waiting_by_reservations_of_those_behind_it() -> None:
+    ledger = occupied(n1=(1000, 1000, 1000, 1000))
+    small = pod("small", whole(), "c")
+    tenants, memory = [A, B, tenant("c", created=2.0)], Memory({PodUID("small"): 0.0})
+    wide = pod("wide", whole(3), "a")
+
+    def next_round(at: float, *pods: Pod) -> Plan:
+        snapshot = replace(ledger.snapshot(tenants=tenants), memory=memory)
+        return run_cycle(snapshot, pods, at, PROFILE)
+
+    memory = next_round(PATIENCE, wide, small).memory
+    assert [each.uid for each in memory.reservations] == ["small"]
+    another = pod("another", whole(), "c")
+    memory = next_round(3 * PATIENCE, wide, another).memory
+    # Its cards are more than may be reserved beside those of the small one; that one is gone.
+    assert [each.uid for each in memory.reservations] == ["wide"]
+
+
+def test_a_reserved_pod_that_starts_elsewhere_leaves_its_devices_to_others_at_once() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500), n3=(1000, 1000))
+    plan = after_patience(ledger, LARGE)
+    assert reserved_for(plan) == {"large": "n2"}
+    for uid in ("n3-0", "n3-1"):
+        ledger.release(PodUID(uid))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 1, plan.memory)
+    places = {each.pod.name: each.placement.node for each in plan.admits}
+    assert places == {"large": "n3", "b0": "n2"}
+    assert plan.memory.reservations == ()
+
+
+def test_the_patience_of_who_was_admitted_goes_on_should_that_fail() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 500))
+    plan = after_patience(ledger, LARGE)
+    for uid in ("n2-0", "n2-1"):
+        ledger.release(PodUID(uid))
+    plan = decide(ledger, [LARGE], PATIENCE + 1, plan.memory)
+    assert admitted(plan) == ["large"]
+    assert plan.memory.blocked == {"large": 0.0}
+
+
+def test_who_waits_behind_reserved_devices_is_told() -> None:
+    ledger = occupied(n1=(1000, 1000), n2=(1000, 750))
+    quarter = pod("quarter", share(250), "c")
+    tenants, memory = [A, B, tenant("c", created=2.0)], Memory({PodUID("large"): 0.0})
+    for at in (PATIENCE, PATIENCE + 1):
+        snapshot = replace(ledger.snapshot(tenants=tenants), memory=memory)
+        pods = [LARGE] if at == PATIENCE else [LARGE, quarter]
+        plan = run_cycle(snapshot, pods, at, PROFILE)
+        memory = plan.memory
+    assert verdict(plan, "quarter").detail.endswith(
+        "; 0.25 more are kept for who has waited longer; ask for less or wait for pods to end"
+    )
+
+
+def test_a_tenant_in_debt_lets_nobody_pass_its_first_only_while_others_are_owed() -> None:
+    # b is in debt: it holds three of the four cards, and its share is half of them.
+    ledger = occupied(n1=(0, 1000), n2=(1000, 1000))
+    large = pod("large", whole(2), "b")
+    small = pod("small", whole(), "b", created=1.0)
+    waited = Memory({PodUID("large"): 0.0})
+
+    def plan_beside(*others: Pod) -> Plan:
+        return decide(ledger, [large, small, *others], PATIENCE, waited)
+
+    assert admitted(plan_beside()) == ["small"]
+    owed = plan_beside(pod("pair", whole(2), "a"))
+    assert admitted(owed) == []
+    assert verdict(owed, "small").detail == (
+        "lab/large has waited for long, and nothing of b passes it until the tenant is owed again"
+    )
+    assert verdict(owed, "large").detail.startswith("b has 3 of its due 2 GPUs")
+
+
+def test_a_tenant_alone_has_devices_reserved_though_it_is_in_debt() -> None:
+    ledger = occupied(n1=(1000, 500))
+    ours = pod("ours", whole(2), "b")
+    snapshot = replace(
+        ledger.snapshot(tenants=[A, B], lags={TenantName("b"): -1e6, TenantName("a"): 1e6}),
+        memory=Memory({PodUID("ours"): 0.0}),
+    )
+    plan = run_cycle(snapshot, [ours], PATIENCE, PROFILE)
+    assert reserved_for(plan) == {"ours": "n1"}
