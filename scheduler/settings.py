@@ -13,12 +13,31 @@ class Fairness:
     all that is free at one moment. `lookahead`: how many requests of a tenant are tried when its
     first one doesn't fit. `credit_seconds`: the most credit a tenant keeps, in seconds of its own
     share. `half_life_seconds`: how fast lag is forgotten; None, the default, forgets nothing.
+    `reserve_seconds`: a request that has been its tenant's next for so long in vain has GPUs kept
+    free for it as they drain; None: never.
     """
 
     horizon_seconds: float = 120.0
     lookahead: int = 20
     credit_seconds: float = 3600.0
     half_life_seconds: float | None = None
+    reserve_seconds: float | None = 720.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """When running pods are stopped for waiting ones; see docs/concepts/fairness.md.
+
+    `patience_seconds`: so long a request has been its tenant's next in vain before; None: never
+    are any. `min_runtime_seconds`: none is stopped that has run for less. `budget_seconds`: a
+    PodDisruptionBudget delays it by so much at most, then the pod is deleted. `grace_seconds`: the
+    longest that a pod that is stopped may take to end, whatever grace period it asks for.
+    """
+
+    patience_seconds: float | None = 60.0
+    min_runtime_seconds: float = 120.0
+    budget_seconds: float = 60.0
+    grace_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,7 @@ class Settings:
     """All of them."""
 
     fairness: Fairness = field(default_factory=Fairness)
+    reclaim: Reclaim = field(default_factory=Reclaim)
     packing: Packing = field(default_factory=Packing)
     extender: Extender = field(default_factory=Extender)
     web: Web = field(default_factory=Web)

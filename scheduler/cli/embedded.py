@@ -193,6 +193,13 @@ class _Applier:
         """Nothing here would make a pod again."""
         return False
 
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        """Delete the pod: there are no budgets here, and it takes no grace."""
+        await self._clock.sleep(WRITE_SECONDS)
+        with contextlib.suppress(apierrors.NotFound):
+            self._cluster.delete(pod.uid)
+        return True
+
     async def make_way(self, running: Pod, waiting: Pod) -> bool:
         """There are no Deployments here."""
         return False

@@ -122,7 +122,12 @@ def _world(
 
     notices = Notices(client, pod_of=pod_of, clock=clock, instance=socket.gethostname())
     applier = KubeApplier(
-        client, pod_of=pod_of, nodes=ledger.nodes, notices=notices, fence=elections.fence
+        client,
+        pod_of=pod_of,
+        nodes=ledger.nodes,
+        notices=notices,
+        fence=elections.fence,
+        grace_seconds=settings.reclaim.grace_seconds,
     )
     parts = assemble(ledger, settings, clock=clock, applier=applier, watcher=watcher)
     mirror = Mirror(client, parts.sinks, page=settings.kube.page, settled=parts.settled)

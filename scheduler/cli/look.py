@@ -132,6 +132,9 @@ class _Still:
     async def evict(self, pod: Pod, why: Verdict) -> bool:
         return False
 
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        return False
+
     async def make_way(self, running: Pod, waiting: Pod) -> bool:
         return False
 
@@ -139,6 +142,9 @@ class _Still:
         pass
 
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
+        pass
+
+    def observe_hold(self, reason: str, pod_seconds: float) -> None:
         pass
 
     def observe_cycle(self, phase: str, seconds: float) -> None:

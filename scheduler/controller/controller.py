@@ -23,6 +23,7 @@ from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason, Verdict
@@ -52,10 +53,10 @@ class Controller:
     ) -> None:
         self._ledger, self._clock, self._watcher = ledger, clock, watcher
         self._bind_seconds = settings.extender.bind_seconds
-        self._state = State(ledger, clock=clock, settings=settings.fairness, active=active)
+        self._state = State(ledger, clock=clock, settings=settings, active=active)
         self._rounds = Rounds(settings, worker_above=worker_above)
         self._execution = Execution(
-            self._state, settings=settings.kube, applier=applier, watcher=watcher
+            self._state, settings=settings, applier=applier, watcher=watcher
         )
         self._loop = Loop(self._state, self._rounds, self._execution, watcher=watcher)
 
@@ -115,6 +116,7 @@ class Controller:
         else:
             state.lags.pause()
             self._execution.take_back()
+            state.memory = Memory()
             # So long a Binding of ours may still be under way; then others give these places away.
             state.limit_reservations(now + self._bind_seconds)
         state.news.set()
@@ -200,6 +202,14 @@ class Controller:
             # a GPU come and go all the time: what they take is seen at the next round.
             state.news.set()
 
+    def runs(self, uid: PodUID, since: float) -> None:
+        """A bound pod came to its node then (seconds); 0.0 where nobody says when."""
+        self._state.lives.runs(uid, since or self._clock.now())
+
+    def ends(self, uid: PodUID, at: float) -> None:
+        """A bound pod is being deleted; its grace period is over then (seconds)."""
+        self._state.lives.ends(uid, at)
+
     def gone(self, uid: PodUID) -> None:
         """A pod is gone or finished: what it held is free."""
         state, holding = self._state, self._ledger.holdings.get(uid)
@@ -207,6 +217,7 @@ class Controller:
         state.forget(uid)
         state.next_since.pop(uid, None)
         state.casualties.gone(uid)
+        state.lives.gone(uid)
         if holding is not None:
             state.free(uid)
         if waited or (holding is not None and (holding.placement.slots or state.queue.pods)):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from scheduler.controller.departures import Departure, Departures, Stage
+from scheduler.controller.evictions import Evictions
 from scheduler.controller.messenger import Messenger
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.controller.rollouts import Rollouts
@@ -15,7 +16,7 @@ from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Reason, Verdict
-from scheduler.settings import Kube
+from scheduler.settings import Settings
 
 ADMITS_AT_ONCE, HOLDS_AT_ONCE = 100, 200
 """So many are dealt with before others on the event loop have their turn: about 5 ms."""
@@ -28,17 +29,23 @@ log = logging.getLogger(__name__)
 class Execution:
     """Does what was decided, as far as we are still the ones to do it and the ledger has room."""
 
-    def __init__(self, state: State, *, settings: Kube, applier: Applier, watcher: Watcher) -> None:
-        self._state, self._stuck_seconds, self._watcher = state, settings.stuck_seconds, watcher
+    def __init__(
+        self, state: State, *, settings: Settings, applier: Applier, watcher: Watcher
+    ) -> None:
+        self._state, self._watcher = state, watcher
+        self._stuck_seconds, width = settings.kube.stuck_seconds, settings.kube.in_flight
         self._rollouts = Rollouts(
-            state.ledger, lambda: state.tree, seconds=settings.rollout_seconds
+            state.ledger, lambda: state.tree, seconds=settings.kube.rollout_seconds
         )
-        self._messenger = Messenger(applier, watcher, width=settings.in_flight)
+        self._messenger = Messenger(applier, watcher, width=width)
+        self._evictions = Evictions(
+            state, applier, watcher, width=width, budget_seconds=settings.reclaim.budget_seconds
+        )
         self._departures = Departures(
             state.departures,
             applier.release,
             state.backoffs,
-            width=settings.in_flight,
+            width=width,
             now=state.clock.now,
             landed=self._landed,
         )
@@ -57,6 +64,8 @@ class Execution:
             for hold in holds:
                 self._hold(hold)
         if self._state.active:
+            self._evictions.begin(plan.evicts)
+            self._evictions.go_on()
             self._evict_stuck()
             for waiting, running in self._rollouts.due(plan.holds, self._state.clock.now()):
                 self._messenger.make_way(running, waiting, self._rollouts.made_way)
@@ -68,7 +77,11 @@ class Execution:
         self._messenger.remind(pod, node)
 
     def take_back(self) -> None:
-        """Put pods whose release isn't known to be stored back in line: the watch knows better."""
+        """Put pods whose release isn't known to be stored back in line: the watch knows better.
+
+        And ask nobody to stop any more.
+        """
+        self._evictions.take_back()
         for leaving in list(self._state.departures.values()):
             if leaving.stage is Stage.READY:
                 self._state.free(leaving.pod.uid)
@@ -79,11 +92,13 @@ class Execution:
         """Wait until all that was begun has ended."""
         await self._departures.idle()
         await self._messenger.idle()
+        await self._evictions.idle()
 
     async def aclose(self) -> None:
         """Cancel what is under way."""
         await self._departures.aclose()
         await self._messenger.aclose()
+        await self._evictions.aclose()
 
     def _admit(self, admit: Admit) -> None:
         state, pod = self._state, admit.pod

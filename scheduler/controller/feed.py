@@ -166,10 +166,15 @@ class Feed:
         known.version = version
         if not node:
             self._wished(uid, podjson.slim(pod))
-        elif not known.settled or known.generation != metadata.get("generation"):
+            return
+        if not known.settled or known.generation != metadata.get("generation"):
             self._stored.pop(uid, None)
             known.generation = metadata.get("generation")
             known.settled = self._bound(known, pod, NodeName(str(node)))
+            self._controller.runs(uid, podstate.bound_at(pod))
+        ends = podstate.ends_at(pod)
+        if ends is not None:
+            self._controller.ends(uid, ends)
 
     def _gone(self, uid: PodUID) -> None:
         known = self._known.pop(uid, None)

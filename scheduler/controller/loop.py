@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
@@ -35,6 +36,7 @@ class Loop:
     ) -> None:
         self._state, self._rounds = state, rounds
         self._execution, self._watcher = execution, watcher
+        self._counted = state.clock.now()
         self.before_round: Callable[[], Awaitable[None]] = _nothing
 
     async def run(self) -> None:
@@ -68,6 +70,7 @@ class Loop:
             return
         for phase, seconds in outcome.took.items():
             self._watcher.observe_cycle(phase, seconds)
+        self._count_holds(now)
         state.adopt(outcome.plan, delayed=delayed)
         state.queue.note_first(outcome.first, now)
         await self._execution.carry_out(outcome.plan)
@@ -86,7 +89,14 @@ class Loop:
         rest = REST * (perf_counter() - began)
         return min(max(rest, COALESCE_SECONDS), MOST_REST_SECONDS)
 
+    def _count_holds(self, now: float) -> None:
+        """Count how long pods were held by the plan before, and why."""
+        before, self._counted = self._counted, now
+        held = Counter(hold.verdict.reason for hold in self._state.plan.holds)
+        for reason, pods in held.items():
+            self._watcher.observe_hold(reason, pods * (now - before))
+
     def _patience(self) -> float:
         now = self._state.clock.now()
-        end = self._state.backoffs.next_end(now)
-        return IDLE_SECONDS if end is None else min(IDLE_SECONDS, end - now)
+        ends = (self._state.backoffs.next_end(now), self._state.next_patience(now))
+        return min([IDLE_SECONDS, *(end - now for end in ends if end is not None)])

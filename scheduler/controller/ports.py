@@ -37,6 +37,14 @@ class Applier(Protocol):
         """
         ...
 
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        """Have a bound pod end for another one; True: it is going, or gone.
+
+        False, or whatever it raises: it stays for now, and it is asked again after a while.
+        `past_budgets`: disruption budgets have had their time.
+        """
+        ...
+
     async def make_way(self, running: Pod, waiting: Pod) -> bool:
         """Evict a pod if the other one is of a newer revision of its Deployment; True: it goes.
 
@@ -58,6 +66,10 @@ class Watcher(Protocol):
 
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         """`by` decisions were taken."""
+        ...
+
+    def observe_hold(self, reason: str, pod_seconds: float) -> None:
+        """Pods waited for that reason, for so long in all."""
         ...
 
     def observe_cycle(self, phase: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ from scheduler.controller.casualties import Casualties
 from scheduler.controller.departures import Departure
 from scheduler.controller.journeys import Journey, Journeys
 from scheduler.controller.lagbook import LagBook
+from scheduler.controller.lives import Lives
 from scheduler.controller.mixer import Mixer
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
@@ -22,7 +23,8 @@ from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
-from scheduler.settings import Fairness
+from scheduler.core.model.running import Memory
+from scheduler.settings import Settings
 
 
 class State:
@@ -30,13 +32,17 @@ class State:
 
     What is held changes here, so that lag is integrated up to that moment. `news` asks for a round.
     `next_since` (seconds): when a pod that left had become its tenant's next. One that isn't
-    `active` only follows. `plan` is the last round's, `rounds` counts them.
+    `active` only follows. `plan` is the last round's, `memory` what it left to the next one,
+    `rounds` counts them.
     """
 
-    def __init__(self, ledger: Ledger, *, clock: Clock, settings: Fairness, active: bool) -> None:
+    def __init__(self, ledger: Ledger, *, clock: Clock, settings: Settings, active: bool) -> None:
         self.ledger, self.clock, self.active = ledger, clock, active
-        self.tree, self.plan, self.rounds = TenantTree(()), Plan(), 0
-        self.lags = LagBook(settings, now=clock.now())
+        self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
+        self.lags = LagBook(settings.fairness, now=clock.now())
+        self._patiences = (settings.fairness.reserve_seconds, settings.reclaim.patience_seconds)
+        self._reclaims = settings.reclaim.patience_seconds is not None
+        self.lives = Lives(settings.reclaim.grace_seconds)
         self.queue, self.mixer = Queue(), Mixer()
         self.departures: dict[PodUID, Departure] = {}
         self.journeys, self.casualties = Journeys(), Casualties(ledger)
@@ -177,13 +183,27 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Return what a round decides on."""
-        return self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+        known = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+        if not self._reclaims or not self.queue.pods:
+            return replace(known, memory=self.memory)
+        running = self.lives.running(self.ledger.holdings, self.clock.now())
+        return replace(known, memory=self.memory, running=running)
+
+    def next_patience(self, now: float) -> float | None:
+        """Return when (seconds) the patience of somebody who is next will be over; None: never."""
+        ends = (
+            since + patience
+            for since in self.memory.blocked.values()
+            for patience in self._patiences
+            if patience is not None and since + patience > now
+        )
+        return min(ends, default=None)
 
     def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
         """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""
         self.sync()
         self.lags.adopt(plan, delayed=delayed)
-        self.plan, self.rounds = plan, self.rounds + 1
+        self.plan, self.memory, self.rounds = plan, plan.memory, self.rounds + 1
 
     def _with_parents(self, tenants: Iterable[TenantName]) -> Iterable[TenantName]:
         for tenant in set(tenants):

@@ -28,3 +28,11 @@ class Api(Protocol):
     ) -> JSON:
         """Change an object."""
         ...
+
+
+class Ending(Api, Protocol):
+    """One that may delete, too."""
+
+    async def delete(self, path: str, body: Any | None = None) -> JSON:
+        """Delete an object; `body` may be DeleteOptions."""
+        ...

@@ -14,10 +14,10 @@ from scheduler.core.model.pods import Pod, PodRef
 from scheduler.core.model.podstate import owner_of, runs_no_more
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.verdicts import Reason, Verdict
-from scheduler.kube.api import Api
+from scheduler.kube.api import Ending
 from scheduler.kube.client import JSON, Patch
 from scheduler.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, TooManyRequests
-from scheduler.kube.eviction import eviction
+from scheduler.kube.eviction import deletion, eviction
 from scheduler.kube.notices import Action, Notices
 from scheduler.kube.release import (
     nominate_patch,
@@ -40,19 +40,21 @@ class KubeApplier:
 
     `pod_of` gives the JSON of a pod that isn't bound, as the watch showed it last; `nodes` are
     those that plans speak of; `fence` raises NotLeading right before a write that another replica
-    may do by now.
+    may do by now. A pod that is stopped for another one may take `grace_seconds` to end.
     """
 
     def __init__(
         self,
-        client: Api,
+        client: Ending,
         *,
         pod_of: Callable[[PodUID], Stored | None],
         nodes: Mapping[NodeName, Node],
         notices: Notices,
         fence: Callable[[], None],
+        grace_seconds: float,
     ) -> None:
         self._client, self._pod_of, self._nodes = client, pod_of, nodes
+        self._grace_seconds = int(grace_seconds)
         self._notices, self._fence = notices, fence
 
     async def release(self, admit: Admit) -> bool:
@@ -114,6 +116,28 @@ class KubeApplier:
             return True
         except Conflict:
             # It may be bound by now, and then it need not go any more.
+            return await self._look(pod.ref) is None
+        self._notices.tell(pod.ref, why, action=Action.EVICT)
+        return True
+
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        """Evict a bound pod, or delete it past all disruption budgets; whether it is going.
+
+        Its grace period is cut to ours. False where a budget or a policy says no. Whatever it
+        raises leaves open whether it goes.
+        """
+        stored = await self._look(pod.ref)
+        if stored is None:
+            return True
+        grace = _grace(stored, self._grace_seconds)
+        try:
+            await self._stop(pod.ref, grace, past_budgets=past_budgets)
+        except (TooManyRequests, Forbidden, Invalid) as problem:
+            log.info("pod %s is not stopped: %s", pod.key, problem.message)
+            return False
+        except NotFound:
+            return True
+        except Conflict:
             return await self._look(pod.ref) is None
         self._notices.tell(pod.ref, why, action=Action.EVICT)
         return True
@@ -188,6 +212,13 @@ class KubeApplier:
         self._fence()
         await self._client.post(*eviction(pod, preconditions(stored)))
 
+    async def _stop(self, pod: PodRef, grace: int | None, *, past_budgets: bool) -> None:
+        self._fence()
+        if past_budgets:
+            await self._client.delete(*deletion(pod, grace_seconds=grace))
+        else:
+            await self._client.post(*eviction(pod, {"uid": pod.uid}, grace_seconds=grace))
+
     async def _look(self, pod: PodRef) -> Stored | None:
         """Read the pod from the API server; None if it is gone or another has its name."""
         try:
@@ -199,6 +230,17 @@ class KubeApplier:
     def _allow(self, term: Term, name: NodeName) -> bool:
         node = self._nodes.get(name)
         return node is not None and term.holds(node.labels, name)
+
+
+def _grace(pod: Stored, most: int) -> int | None:
+    """Return what to cut the pod's grace period to (seconds); None if it is short enough.
+
+    Never 0: then it would be gone from the API server, and its GPU free, while it runs.
+    """
+    asked = mapping(pod, "metadata").get("deletionGracePeriodSeconds")
+    if asked is None:
+        asked = mapping(pod, "spec").get("terminationGracePeriodSeconds", 30)
+    return None if 0 < int(str(asked)) <= most else max(1, min(int(str(asked)), most))
 
 
 def _alike(before: Stored | None, fresh: Stored) -> bool:

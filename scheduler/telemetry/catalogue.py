@@ -163,6 +163,21 @@ DECISIONS = Spec(
     "Decisions taken about pods, by outcome and by stable reason; an outcome that needs no reason "
     'has "" there.',
 )
+EVICTIONS = Spec(
+    PREFIX + "evictions_total",
+    Kind.COUNTER,
+    ("reason",),
+    "",
+    "Pods that were told to end, by stable reason: Reclaimed for another tenant, Preempted for a "
+    "pod of their own, Stuck and MakesWay so that their owner makes them again.",
+)
+HOLD = Spec(
+    PREFIX + "hold_seconds_total",
+    Kind.COUNTER,
+    ("reason",),
+    "seconds",
+    "Time that pods were held, summed over pods, by stable reason: its rate is how many wait.",
+)
 REQUEST = Spec(
     PREFIX + "extender_request_seconds",
     Kind.HISTOGRAM,
@@ -209,7 +224,8 @@ ACTS = Spec(
 VERBS = ("filter", "prioritize", "preempt", "bind")
 ADMISSION_VERBS = ("mutate", "validate")
 
-_RARE = {Reason.STUCK: "evict", Reason.MAKES_WAY: "evict", Reason.DEVICE_LOST: "warn"}
+EVICTED = (Reason.RECLAIMED, Reason.PREEMPTED, Reason.STUCK, Reason.MAKES_WAY)
+_RARE = dict.fromkeys(EVICTED, "evict") | {Reason.DEVICE_LOST: "warn"}
 DECIDED = (("admit", ""), *((_RARE.get(reason, "hold"), str(reason)) for reason in Reason))
 """Outcomes and reasons that are counted from the start, at 0."""
 
@@ -235,6 +251,8 @@ CATALOGUE: tuple[Spec, ...] = (
     GPU_UTILIZATION,
     GPU_MEMORY_USED,
     DECISIONS,
+    EVICTIONS,
+    HOLD,
     REQUEST,
     ADMISSION,
     CYCLE,

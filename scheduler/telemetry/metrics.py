@@ -35,12 +35,9 @@ class Metrics:
         self._cycle = self._histogram(catalogue.CYCLE)
         self._loop = self._histogram(catalogue.LOOP)
         self._acts = Gauge(catalogue.ACTS.name, catalogue.ACTS.help, registry=self._registry)
-        self._decisions = Counter(
-            catalogue.DECISIONS.name,
-            catalogue.DECISIONS.help,
-            catalogue.DECISIONS.labels,
-            registry=self._registry,
-        )
+        self._decisions = self._counter(catalogue.DECISIONS)
+        self._evictions = self._counter(catalogue.EVICTIONS)
+        self._hold = self._counter(catalogue.HOLD)
         self._waited: set[TenantName] = set()
         self._begin_at_zero()
 
@@ -53,6 +50,12 @@ class Metrics:
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         """`by` decisions were taken. `reason` is a stable word: never a text with numbers."""
         self._decisions.labels(outcome, reason).inc(by)
+        if outcome == "evict":
+            self._evictions.labels(reason).inc(by)
+
+    def observe_hold(self, reason: str, pod_seconds: float) -> None:
+        """Pods waited for that reason, for so long in all."""
+        self._hold.labels(reason).inc(max(0.0, pod_seconds))
 
     def observe_request(self, verb: str, seconds: float) -> None:
         """A call of kube-scheduler was answered in so many seconds."""
@@ -86,6 +89,8 @@ class Metrics:
         # Prometheus sees a counter rise only from its second value on: the first failure counts.
         for outcome, reason in catalogue.DECIDED:
             self._decisions.labels(outcome, reason)
+            if outcome == "evict":
+                self._evictions.labels(reason)
         for verb in catalogue.VERBS:
             self._request.labels(verb)
         for verb in catalogue.ADMISSION_VERBS:
@@ -96,6 +101,9 @@ class Metrics:
             self._wait.remove(tenant)
             self._turn.remove(tenant)
             self._waited.discard(tenant)
+
+    def _counter(self, spec: Spec) -> Counter:
+        return Counter(spec.name, spec.help, spec.labels, registry=self._registry)
 
     def _histogram(self, spec: Spec) -> Histogram:
         return Histogram(

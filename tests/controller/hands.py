@@ -33,6 +33,7 @@ class Hands:
     held: list[tuple[str, str]] = field(default_factory=list)
     warned: list[tuple[str, str]] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
+    stopped: list[tuple[str, str, bool]] = field(default_factory=list)
     made_way: list[tuple[str, str]] = field(default_factory=list)
     reminded: list[tuple[str, str]] = field(default_factory=list)
     pinnable: dict[str, bool] = field(default_factory=dict)
@@ -85,6 +86,12 @@ class Hands:
             raise self.going
         return self.going
 
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        self.stopped.append((pod.name, why.reason, past_budgets))
+        if isinstance(self.going, Exception):
+            raise self.going
+        return self.going
+
 
 @dataclass
 class Eyes:
@@ -93,6 +100,7 @@ class Eyes:
     waits: list[tuple[str, float, float]] = field(default_factory=list)
     decisions: list[tuple[str, str]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
+    held_for: dict[str, float] = field(default_factory=dict)
     blind: int = 0
 
     def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
@@ -100,6 +108,9 @@ class Eyes:
 
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         self.decisions += [(outcome, reason)] * by
+
+    def observe_hold(self, reason: str, pod_seconds: float) -> None:
+        self.held_for[reason] = self.held_for.get(reason, 0.0) + pod_seconds
 
     def observe_cycle(self, phase: str, seconds: float) -> None:
         self.phases.append(phase)

@@ -160,6 +160,13 @@ class Universe:
         self._after(fate)
         return True
 
+    async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
+        fate = self._before(pod.uid)
+        if fate != "refused" and pod.uid in self.api.pods:
+            self.api.delete(pod.uid)
+        self._after(fate)
+        return fate != "refused"
+
     def _before(self, uid: PodUID) -> str:
         fate = self.api.fates.pop(0) if self.api.fates else "ok"
         if fate == "gone" and uid in self.api.pods and not self.api.is_placed(uid):

@@ -48,6 +48,9 @@ class Scripted:
     ) -> JSON:
         return self._answer(Sent("PATCH", path, body, kind, params))
 
+    async def delete(self, path: str, body: Any | None = None) -> JSON:
+        return self._answer(Sent("DELETE", path, body))
+
     def _answer(self, sent: Sent) -> JSON:
         self.sent.append(sent)
         waiting = self.answers.get(sent.verb)

@@ -39,6 +39,7 @@ class World:
             nodes={each.name: each for each in (node("a", labels={"zone": "1"}), node("b"))},
             notices=self.notices,
             fence=self.fence,
+            grace_seconds=60,
         )
 
     async def told(self) -> list[str]:

@@ -10,13 +10,14 @@ Who holds how much is judged as it would be afterwards, at every level of the tr
 
 Never below a guarantee, unless the taker stays inside its own; never for more than limits allow.
 Of all nodes the one is taken where that costs least (`victims`). The devices are reserved for the
-request until those pods are gone. Once the first request of a tenant has had its patience, those
-behind it have theirs, too, as far as they fit into its share.
+request until those pods are gone. Those behind the first request of a tenant are served with it as
+far as they fit into its share, and as its tenant has lacked room for so many for as long.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
 from scheduler.core.cycle.balance import Balance
@@ -38,6 +39,7 @@ def reclaim(this: Round) -> None:
     after, work = this.profile.reclaim_after, this.work
     if after is None or work is None:
         return
+    _note_shortage(work)
     late = _late(work, after)
     if not late or not this.snapshot.running:
         return
@@ -46,11 +48,30 @@ def reclaim(this: Round) -> None:
         left -= search.serve(pods, left)
 
 
+def _note_shortage(work: Allocation) -> None:
+    """Note for how many behind the first of a leaf there is no room, though they are due it.
+
+    One that ends makes it one fewer, whoever starts then: the last one's patience is forgotten.
+    """
+    this = work.this
+    for leaf, pods in work.tried.items():
+        due, would_hold = this.shares[leaf] * MILLI, work.turns.held[leaf] + this.counts(pods[0])
+        count = 0
+        for pod in pods[1:MOST_AT_ONCE]:
+            would_hold += this.counts(pod)
+            if would_hold > due:
+                break
+            count += 1
+        since = this.snapshot.memory.short.get(leaf, ())[:count]
+        if count:
+            this.short[leaf] = since + (this.now,) * (count - len(since))
+
+
 def _late(work: Allocation, seconds: float) -> list[Sequence[Pod]]:
     """Those whose first has been next, in vain, for so long, with those behind them."""
     this = work.this
     late = [
-        [pod, *(each for each in work.tried.get(pod.tenant, ()) if each is not pod)]
+        [pod, *(_followers(work, pod, seconds))]
         for pods in (*work.tried.values(), *work.limited.values())
         if this.now - this.blocked[(pod := pods[0]).uid] >= seconds
     ]
@@ -59,6 +80,15 @@ def _late(work: Allocation, seconds: float) -> list[Sequence[Pod]]:
         return -(work.turns.owed_seconds(pods[0].tenant) or 0.0), pods[0].turn
 
     return sorted(late, key=place)
+
+
+def _followers(work: Allocation, first: Pod, seconds: float) -> Sequence[Pod]:
+    """Those behind the first one whose tenant has lacked room for them for so long, too."""
+    pods = work.tried.get(first.tenant, [first])
+    if pods[0] is not first:
+        return ()
+    short = work.this.short.get(first.tenant, ())
+    return pods[1 : 1 + sum(1 for since in short if work.this.now - since >= seconds)]
 
 
 @dataclass(slots=True)
@@ -105,7 +135,7 @@ class _Search:
             asked = asked_by(pod)
             if pod.uid in self.served or asked in vain:
                 continue
-            if number and not self._stays_inside_its_share(pod):
+            if number and work.turns.held[pod.tenant] + work.this.counts(pod) > self._due(pod):
                 break
             with work.without(pod.uid):
                 offer = self._best(pod)
@@ -116,12 +146,8 @@ class _Search:
             count += 1
         return count
 
-    def _stays_inside_its_share(self, pod: Pod) -> bool:
-        work, leaf = self.work, pod.tenant
-        if work.this.lowest.get(leaf, pod.priority) < pod.priority:
-            # It takes the place of another one of its own.
-            return True
-        return work.turns.held[leaf] + work.this.counts(pod) <= work.this.shares[leaf] * MILLI
+    def _due(self, pod: Pod) -> Fraction:
+        return self.work.this.shares[pod.tenant] * MILLI
 
     def _count_those_served(self, going: set[tuple[NodeName, int]]) -> None:
         """Count what is being cleared as held by those for whom it is."""

@@ -24,7 +24,7 @@ class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
     `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked`,
-    `reservations` and `given_up` are what the next round should know. `lowest` is the least
+    `reservations`, `short` and `given_up` are what the next round should know. `lowest` is the least
     priority of a leaf's pods that may be stopped.
     """
 
@@ -42,6 +42,7 @@ class Round:
     evicts: list[Evict] = field(default_factory=list)
     blocked: dict[PodUID, float] = field(default_factory=dict)
     reservations: dict[PodUID, Reservation] = field(default_factory=dict)
+    short: dict[TenantName, tuple[float, ...]] = field(default_factory=dict)
     given_up: dict[PodUID, frozenset[NodeName]] = field(default_factory=dict)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)

@@ -62,5 +62,10 @@ def run_cycle(
         demand=this.demand,
         lacks=lacks(this),
         evicts=tuple(this.evicts),
-        memory=Memory(this.blocked, tuple(this.reservations.values()), this.given_up),
+        memory=Memory(
+            blocked=this.blocked,
+            reservations=tuple(this.reservations.values()),
+            short=this.short,
+            given_up=this.given_up,
+        ),
     )

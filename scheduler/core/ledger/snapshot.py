@@ -1,12 +1,13 @@
 """A read-only copy of the ledger for one round, and a trial that can be rolled back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Eligibility
-from scheduler.core.model.ids import TenantName
+from scheduler.core.ledger.holdings import Holding
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Memory, Running
@@ -23,6 +24,33 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """Bound pods that hold devices, made one by one: most rounds don't ask for them.
+
+    `since` (seconds) has those that may be looked at; of them `ending` were asked to go.
+    """
+
+    holdings: Mapping[PodUID, Holding]
+    since: Mapping[PodUID, float]
+    ending: frozenset[PodUID] = frozenset()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return bool(self.holdings)
+
+    def __contains__(self, each: object) -> bool:
+        return any(each == running for running in self)
+
+    def __iter__(self) -> Iterator[Running]:
+        for uid, holding in self.holdings.items():
+            since = self.since.get(uid)
+            if since is not None and holding.bound and holding.placement.slots:
+                yield Running(holding.pod, holding.placement, since, uid in self.ending)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that a round needs to know. `lags` are GPU-seconds at the round's `now`.
 
@@ -35,7 +63,7 @@ class Snapshot:
     tenants: tuple[Tenant, ...] = ()
     lags: Mapping[TenantName, float] = field(default_factory=dict)
     eligibility: Eligibility = field(default_factory=Eligibility)
-    running: tuple[Running, ...] = ()
+    running: Collection[Running] = ()
     memory: Memory = field(default_factory=Memory)
 
     def trial(self) -> "Trial":

@@ -1,6 +1,5 @@
 """Kubernetes' pod (its JSON as a dict) → Pod. The one reader, beside the one request parser."""
 
-import math
 from collections.abc import Callable
 
 from scheduler.core.model import assignment, names
@@ -18,6 +17,7 @@ from scheduler.core.model.requestreader import parse_preemptible, parse_request
 from scheduler.core.model.requests import Request
 from scheduler.core.model.stored import Stored, objects
 from scheduler.core.model.stored import mapping as mapping
+from scheduler.core.model.timestamps import seconds_of
 
 PodJSON = Stored
 
@@ -51,7 +51,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
         name=name,
         tenant=tenant_of(namespace),
         request=request,
-        created=_seconds(metadata.get("creationTimestamp")),
+        created=seconds_of(metadata.get("creationTimestamp")),
         priority=priority if isinstance(priority, int) else 0,
         preemptible=preemptible,
         foreign_gates=tuple(gate for gate in gates_of(pod) if gate != names.GATE),
@@ -131,26 +131,3 @@ def _where(pod: PodJSON, volumes_of: VolumesOf | None) -> tuple[Constraints, boo
     if uses_claims(pod):
         volumes = None if volumes_of is None else volumes_of(pod)
     return read_constraints(pod, volumes or ()), volumes is not None and is_pinnable(pod)
-
-
-def _seconds(timestamp: object) -> float:
-    """RFC 3339 in UTC, as the API server writes it, in seconds since the epoch; 0.0 for others.
-
-    Days since the epoch: Hinnant, "chrono-compatible low-level date algorithms", days_from_civil.
-    """
-    text = str(timestamp or "")
-    if not text.endswith("Z") or "T" not in text:
-        return 0.0
-    date, _, clock = text[:-1].partition("T")
-    try:
-        year, month, day = (int(part) for part in date.split("-"))
-        hours, minutes, seconds = (float(part) for part in clock.split(":"))
-    except ValueError:
-        return 0.0
-    year -= month <= 2
-    era_year = year % 400
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    day_of_era = era_year * 365 + era_year // 4 - era_year // 100 + day_of_year
-    days = year // 400 * 146097 + day_of_era - 719468
-    found = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    return found if math.isfinite(found) else 0.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
 
@@ -34,11 +34,15 @@ class Memory:
     """What a round leaves to the next one; without it nothing is lost but time.
 
     `blocked`: since when (seconds) pods have been next, though nothing had room for them.
-    `given_up`: nodes on which devices were reserved for a pod in vain.
+    `short`: since when a leaf lacks room for so many more requests than its first one, though they
+    fit into its share. `given_up`: nodes on which devices were reserved for a pod in vain.
     """
 
     blocked: Mapping[PodUID, float] = field(default_factory=lambda: MappingProxyType({}))
     reservations: tuple[Reservation, ...] = ()
+    short: Mapping[TenantName, tuple[float, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     given_up: Mapping[PodUID, frozenset[NodeName]] = field(
         default_factory=lambda: MappingProxyType({})
     )
