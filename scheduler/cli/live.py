@@ -127,6 +127,7 @@ def _world(
         nodes=ledger.nodes,
         notices=notices,
         fence=elections.fence,
+        clock=clock,
         grace_seconds=settings.reclaim.grace_seconds,
     )
     parts = assemble(ledger, settings, clock=clock, applier=applier, watcher=watcher)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
+from scheduler.clock import Clock
 from scheduler.core.model import names
 from scheduler.core.model.constraints import Term
 from scheduler.core.model.errors import ReleaseRefused
@@ -16,6 +17,7 @@ from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.kube.api import Ending
 from scheduler.kube.client import JSON, Patch
+from scheduler.kube.conditions import condition
 from scheduler.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from scheduler.kube.eviction import deletion, eviction
 from scheduler.kube.notices import Action, Notices
@@ -51,8 +53,10 @@ class KubeApplier:
         nodes: Mapping[NodeName, Node],
         notices: Notices,
         fence: Callable[[], None],
+        clock: Clock,
         grace_seconds: float,
     ) -> None:
+        self._clock = clock
         self._client, self._pod_of, self._nodes = client, pod_of, nodes
         self._grace_seconds = int(grace_seconds)
         self._notices, self._fence = notices, fence
@@ -131,7 +135,11 @@ class KubeApplier:
             return True
         grace = _grace(stored, self._grace_seconds)
         try:
-            await self._stop(pod.ref, grace, past_budgets=past_budgets)
+            if past_budgets:
+                await self._delete(pod.ref, why, grace)
+            else:
+                self._fence()
+                await self._client.post(*eviction(pod.ref, {"uid": pod.uid}, grace_seconds=grace))
         except (TooManyRequests, Forbidden, Invalid) as problem:
             log.info("pod %s is not stopped: %s", pod.key, problem.message)
             return False
@@ -212,12 +220,20 @@ class KubeApplier:
         self._fence()
         await self._client.post(*eviction(pod, preconditions(stored)))
 
-    async def _stop(self, pod: PodRef, grace: int | None, *, past_budgets: bool) -> None:
+    async def _delete(self, pod: PodRef, why: Verdict, grace: int | None) -> None:
+        """Delete the pod, with the condition that an eviction sets: Jobs may forgive that one."""
+        disrupted = condition(
+            "DisruptionTarget",
+            holds=True,
+            reason=f"{why.reason}ByEquipoise",
+            message=why.stable,
+            at=self._clock.now(),
+        )
+        body: JSON = {"metadata": {"uid": pod.uid}, "status": {"conditions": [disrupted]}}
+        path = PODS.path(pod.name, pod.namespace, "status")
+        await self._patch(path, Patch.STRATEGIC, body)
         self._fence()
-        if past_budgets:
-            await self._client.delete(*deletion(pod, grace_seconds=grace))
-        else:
-            await self._client.post(*eviction(pod, {"uid": pod.uid}, grace_seconds=grace))
+        await self._client.delete(*deletion(pod, grace_seconds=grace))
 
     async def _look(self, pod: PodRef) -> Stored | None:
         """Read the pod from the API server; None if it is gone or another has its name."""

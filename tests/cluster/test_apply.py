@@ -81,6 +81,7 @@ class Hands:
             nodes=self.nodes,
             notices=self.notices,
             fence=lambda: None,
+            clock=SystemClock(),
             grace_seconds=60,
         )
         self.binder = KubeBinder(self.client, lambda: None)

@@ -39,6 +39,7 @@ class World:
             nodes={each.name: each for each in (node("a", labels={"zone": "1"}), node("b"))},
             notices=self.notices,
             fence=self.fence,
+            clock=FastClock(),
             grace_seconds=60,
         )
 
@@ -300,3 +301,68 @@ async def test_holds_and_warnings_are_told() -> None:
     await world.applier.hold(Hold(ADMIT.pod, Verdict(Reason.NO_ROOM)))
     await world.applier.warn(pod("q"), Verdict(Reason.DEVICE_LOST))
     assert await world.told() == ["Hold", "Warn"]
+
+
+RUNNING = gated_json("p") | {"spec": {"nodeName": "a", "terminationGracePeriodSeconds": 30}}
+RECLAIMED = Verdict(Reason.RECLAIMED, "for b")
+
+
+async def stop(world: World, *, past_budgets: bool = False) -> bool:
+    return await world.applier.stop(ADMIT.pod, RECLAIMED, past_budgets=past_budgets)
+
+
+@pytest.mark.parametrize(
+    ("changes", "grace"),
+    [
+        ({}, None),
+        ({"spec": {"terminationGracePeriodSeconds": 31_536_000}}, 60),
+        ({"spec": {"terminationGracePeriodSeconds": 0}}, 1),
+        ({"metadata": {"uid": "p", "deletionGracePeriodSeconds": 31_536_000}}, 60),
+        ({"metadata": {"uid": "p", "deletionGracePeriodSeconds": 10}}, None),
+    ],
+    ids=["its own", "a year", "none", "a year already", "going already"],
+)
+async def test_a_pod_is_stopped_within_our_grace_period_and_people_are_told(
+    changes: JSON, grace: int | None
+) -> None:
+    world = World()
+    world.api.then("GET", RUNNING | changes)
+    assert await stop(world)
+    (sent,) = world.api.sent[1:]
+    options = {} if grace is None else {"gracePeriodSeconds": grace}
+    assert sent.path == f"{PATH}/eviction"
+    assert sent.body["deleteOptions"] == {"preconditions": {"uid": "p"}, **options}
+    assert await world.told() == ["Evict"]
+
+
+async def test_past_its_budgets_a_pod_is_deleted_that_one_and_no_other() -> None:
+    world = World()
+    world.api.then("GET", RUNNING | {"spec": {"terminationGracePeriodSeconds": 600}})
+    assert await stop(world, past_budgets=True)
+    told, sent = world.api.sent[1:]
+    (disrupted,) = told.body["status"]["conditions"]
+    assert (told.path, told.body["metadata"]) == (f"{PATH}/status", {"uid": "p"})
+    assert (disrupted["type"], disrupted["reason"]) == ("DisruptionTarget", "ReclaimedByEquipoise")
+    assert (sent.verb, sent.path) == ("DELETE", PATH)
+    assert sent.body["preconditions"] == {"uid": "p"}
+    assert sent.body["gracePeriodSeconds"] == 60
+    assert await world.told() == ["Evict"]
+
+
+@pytest.mark.parametrize("status", [403, 422, 429])
+async def test_a_pod_that_a_budget_or_a_policy_protects_is_not_stopped(status: int) -> None:
+    world = World()
+    world.api.then("GET", RUNNING).then("POST", refusal(status, "the budget says no"))
+    assert not await stop(world)
+    assert not await world.told()
+
+
+async def test_a_pod_that_is_gone_needs_not_be_stopped() -> None:
+    world = World()
+    world.api.then("GET", refusal(404))
+    assert await stop(world)
+    world.api.then("GET", RUNNING, refusal(404)).then("POST", refusal(409))
+    assert await stop(world)
+    world.api.then("GET", RUNNING).then("DELETE", refusal(404))
+    assert await stop(world, past_budgets=True)
+    assert not await world.told()

@@ -24,8 +24,8 @@ class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
     `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked`,
-    `reservations`, `short` and `given_up` are what the next round should know. `lowest` is the least
-    priority of a leaf's pods that may be stopped.
+    `reservations`, `short` and `given_up` are what the next round should know. `lowest` is the
+    least priority of a leaf's pods that may be stopped.
     """
 
     snapshot: Snapshot

@@ -91,7 +91,13 @@ def _audit(layout: Layout) -> tuple[str, ...]:
                 "apiVersion": "audit.k8s.io/v1",
                 "kind": "Policy",
                 "omitStages": ["RequestReceived"],
-                "rules": [{"level": "Metadata"}],
+                "rules": [
+                    {
+                        "level": "Request",
+                        "resources": [{"group": "", "resources": ["pods/eviction"]}],
+                    },
+                    {"level": "Metadata"},
+                ],
             }
         )
     )
