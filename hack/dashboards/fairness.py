@@ -247,14 +247,35 @@ DECISIONS = (
         unit="suffix: /min",
     ),
     lines(
-        "Evictions and warnings, and why",
-        "Evictions asked for, and running pods that were hit, by reason. Stuck: no node that the "
-        "pod was pinned to took it. MakesWay: a newer revision of the same owner takes its place. "
-        "DeviceLost: its GPU failed.",
+        "Evictions, and why",
+        "Pods that were told to end, by reason. Reclaimed: for a tenant that had less than its "
+        "due. Preempted: for a pod of its own tenant with a higher priority. Stuck: no node that "
+        "it was pinned to took it. MakesWay: a newer revision of its owner takes its place.",
         Query(
-            "sum by (outcome, reason) (increase("
-            'equipoise_decisions_total{outcome=~"evict|warn"}[$__rate_interval]))',
-            "{{outcome}}: {{reason}}",
+            "sum by (reason) (increase(equipoise_evictions_total[$__rate_interval]))",
+            "{{reason}}",
+        ),
+    ),
+    lines(
+        "Work lost to evictions",
+        "GPUs whose work is lost: GPU-seconds that pods had run for when they were stopped for "
+        "others, a second. Jobs that go on where they were lose nothing.",
+        Query(rate("equipoise_evicted_gpu_seconds_total", "tenant"), "{{tenant}}"),
+        unit=GPUS,
+    ),
+    lines(
+        "Pods that wait, by reason",
+        "How many pods are held, on average over each step, and why.",
+        Query(rate("equipoise_hold_seconds_total", "reason"), "{{reason}}"),
+    ),
+    lines(
+        "Running pods that were hit",
+        "Pods whose GPU failed or vanished under them, and those that were warned for another "
+        "reason.",
+        Query(
+            "sum by (reason) (increase("
+            'equipoise_decisions_total{outcome="warn"}[$__rate_interval]))',
+            "{{reason}}",
         ),
     ),
 )

@@ -144,6 +144,9 @@ class _Still:
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         pass
 
+    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
+        pass
+
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         pass
 

@@ -11,6 +11,7 @@ from functools import partial
 from scheduler.controller.outbox import Outbox
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.controller.state import State
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import NotLeading
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Evict
@@ -89,6 +90,14 @@ class Evictions:
         """Ask no more."""
         await self._outbox.aclose()
 
+    def _work_of(self, uid: PodUID) -> float:
+        """GPU-seconds that the pod has run for."""
+        holding = self._state.ledger.holdings.get(uid)
+        since = self._state.lives.since(uid)
+        if holding is None or since is None:
+            return 0.0
+        return holding.placement.milli / MILLI * (self._state.clock.now() - since)
+
     def _is_wanted(self, evict: Evict) -> bool:
         return evict.taker.uid in self._state.queue.pods
 
@@ -110,6 +119,7 @@ class Evictions:
             log.exception("whether pod %s goes is not known", stop.pod.key)
         if going:
             self._watcher.count_decision("evict", why.reason)
+            self._watcher.observe_loss(stop.pod.tenant, self._work_of(uid))
         elif delayed >= self._budget + AGAIN_SECONDS:
             log.warning("pod %s can't be stopped; others are in its place", stop.pod.key)
             self._let_be(stop, self._state.clock.now() + SPARED_SECONDS)

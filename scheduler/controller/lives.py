@@ -24,6 +24,10 @@ class Lives:
         """A pod came to its node then."""
         self._since.setdefault(uid, since)
 
+    def since(self, uid: PodUID) -> float | None:
+        """Return when a pod came to its node; None if it isn't known."""
+        return self._since.get(uid)
+
     def ends(self, uid: PodUID, at: float) -> None:
         """A pod is being deleted; its grace is over then."""
         self._ends[uid] = at

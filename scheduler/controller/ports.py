@@ -68,6 +68,10 @@ class Watcher(Protocol):
         """`by` decisions were taken."""
         ...
 
+    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
+        """A pod of the tenant was stopped for another one, after so much work."""
+        ...
+
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         """Pods waited for that reason, for so long in all."""
         ...

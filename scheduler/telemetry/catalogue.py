@@ -171,6 +171,14 @@ EVICTIONS = Spec(
     "Pods that were told to end, by stable reason: Reclaimed for another tenant, Preempted for a "
     "pod of their own, Stuck and MakesWay so that their owner makes them again.",
 )
+LOST = Spec(
+    PREFIX + "evicted_gpu_seconds_total",
+    Kind.COUNTER,
+    _TENANT,
+    "gpu_seconds",
+    "GPU-seconds that the tenant's pods had run for when they were stopped for others: what it "
+    "lost by reclaim and preemption, unless its jobs go on where they were. Leaf tenants only.",
+)
 HOLD = Spec(
     PREFIX + "hold_seconds_total",
     Kind.COUNTER,
@@ -252,6 +260,7 @@ CATALOGUE: tuple[Spec, ...] = (
     GPU_MEMORY_USED,
     DECISIONS,
     EVICTIONS,
+    LOST,
     HOLD,
     REQUEST,
     ADMISSION,

@@ -37,8 +37,9 @@ class Metrics:
         self._acts = Gauge(catalogue.ACTS.name, catalogue.ACTS.help, registry=self._registry)
         self._decisions = self._counter(catalogue.DECISIONS)
         self._evictions = self._counter(catalogue.EVICTIONS)
-        self._hold = self._counter(catalogue.HOLD)
+        self._lost, self._hold = self._counter(catalogue.LOST), self._counter(catalogue.HOLD)
         self._waited: set[TenantName] = set()
+        self._losers: set[TenantName] = set()
         self._begin_at_zero()
 
     def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
@@ -52,6 +53,11 @@ class Metrics:
         self._decisions.labels(outcome, reason).inc(by)
         if outcome == "evict":
             self._evictions.labels(reason).inc(by)
+
+    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
+        """A pod of the tenant was stopped that had run for so long."""
+        self._losers.add(tenant)
+        self._lost.labels(tenant).inc(max(0.0, gpu_seconds))
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         """Pods waited for that reason, for so long in all."""
@@ -82,7 +88,7 @@ class Metrics:
 
         Takes tens of milliseconds for thousands of GPUs, and may be called from another thread.
         """
-        self._forget(self._waited - {tenant.name for tenant in standing.tenants})
+        self._keep({tenant.name for tenant in standing.tenants if tenant.leaf})
         return generate_latest(_Scrape(standing, self._registry))
 
     def _begin_at_zero(self) -> None:
@@ -96,11 +102,17 @@ class Metrics:
         for verb in catalogue.ADMISSION_VERBS:
             self._admission.labels(verb)
 
-    def _forget(self, gone: set[TenantName]) -> None:
-        for tenant in gone:
+    def _keep(self, leaves: set[TenantName]) -> None:
+        """Keep the series of these tenants, and drop those of others."""
+        for tenant in self._waited - leaves:
             self._wait.remove(tenant)
             self._turn.remove(tenant)
-            self._waited.discard(tenant)
+        for tenant in self._losers - leaves:
+            self._lost.remove(tenant)
+        for tenant in leaves - self._losers:
+            self._lost.labels(tenant)
+        self._waited &= leaves
+        self._losers = leaves
 
     def _counter(self, spec: Spec) -> Counter:
         return Counter(spec.name, spec.help, spec.labels, registry=self._registry)

@@ -101,6 +101,7 @@ class Eyes:
     decisions: list[tuple[str, str]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
     held_for: dict[str, float] = field(default_factory=dict)
+    lost: dict[str, float] = field(default_factory=dict)
     blind: int = 0
 
     def observe_wait(self, tenant: TenantName, seconds: float, *, turn: float) -> None:
@@ -108,6 +109,9 @@ class Eyes:
 
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         self.decisions += [(outcome, reason)] * by
+
+    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
+        self.lost[tenant] = self.lost.get(tenant, 0.0) + gpu_seconds
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         self.held_for[reason] = self.held_for.get(reason, 0.0) + pod_seconds

@@ -31,6 +31,7 @@ def _used() -> Metrics:
     metrics.observe_wait(VISION, 7.0, turn=7.0)
     metrics.count_decision("hold", "NoRoom")
     metrics.observe_hold("NoRoom", 5.0)
+    metrics.observe_loss(VISION, 60.0)
     metrics.observe_request("filter", 0.003)
     metrics.observe_admission("mutate", 0.001)
     metrics.observe_lag(0.001)
