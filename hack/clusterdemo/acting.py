@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hack.clusterdemo.crowd import Crowd
 from hack.clusterdemo.ground import Ground
-from scheduler.cli.demoplay import Options, Recording, Tally, play
+from scheduler.cli.demoplay import FAIRNESS, RECLAIM, Options, Recording, Tally, play
 from scheduler.cli.demoscreen import Screen
 from scheduler.cli.live import live
 from scheduler.cli.running import running
@@ -59,9 +59,14 @@ async def act(
 
 
 def _settings(options: Options, place: Ground) -> Settings:
-    """As shipped, on ports of this run; without a page it is there, but nobody is told where."""
+    """As shipped, with the story's times, on ports of this run.
+
+    Without a page it is there, but nobody is told where.
+    """
     ports = place.ports
     return Settings(
+        fairness=FAIRNESS,
+        reclaim=RECLAIM,
         extender=Extender(port=ports.extender),
         web=Web(host=options.host, port=ports.web if options.port is None else options.port),
         webhook=Webhook(host="127.0.0.1", port=ports.webhook, names=("127.0.0.1",)),

@@ -13,9 +13,11 @@ from scheduler.controller.controller import Controller
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import EquipoiseError
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
-from scheduler.simulator.cluster import Pod
-from scheduler.simulator.demoload import arrivals, tenants
+from scheduler.settings import Fairness, Reclaim
+from scheduler.simulator.cluster import Pod as PodBody
+from scheduler.simulator.demoload import again, arrivals, tenants
 from scheduler.simulator.demoreport import (
     Recorder,
     Report,
@@ -27,6 +29,10 @@ from scheduler.simulator.demoreport import (
 from scheduler.telemetry.metrics import Metrics
 
 SAMPLE_SECONDS = 0.5
+
+FAIRNESS = Fairness(reserve_seconds=6.0)
+RECLAIM = Reclaim(patience_seconds=1.5, min_runtime_seconds=2.0)
+"""Minutes as seconds, as the demo's jobs are."""
 
 Show = Callable[[Standing, float], None]
 """Called twice a second with how everybody stands, and the seconds since the start."""
@@ -60,7 +66,7 @@ class World(Protocol):
         """Who decides there."""
         ...
 
-    def create(self, pod: Pod) -> None:
+    def create(self, pod: PodBody) -> None:
         """Have somebody create a pod; it needn't be there yet when this returns."""
         ...
 
@@ -81,6 +87,11 @@ class Recording(Metrics):
         super().observe_wait(tenant, seconds, turn=turn)
         self.recorder.wait(tenant, turn)
 
+    def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
+        """A pod was stopped for another one."""
+        super().observe_loss(pod, gpu_seconds)
+        self.recorder.loss(pod.tenant, pod.key, gpu_seconds)
+
     def observe_request(self, verb: str, seconds: float) -> None:
         """A call was answered."""
         super().observe_request(verb, seconds)
@@ -92,16 +103,39 @@ async def play(
 ) -> Report:
     """Have pods created as they arrive, look twice a second, and return the report."""
     began, waiting = clock.now(), iter(arrivals(options.seconds, seed=options.seed))
+    owners = _Owners(world, recorder)
     upcoming = next(waiting, None)
     while (passed := clock.now() - began) < options.seconds:
         while upcoming is not None and upcoming.at <= passed:
-            world.create(upcoming.pod)
+            owners.create(upcoming.pod)
             upcoming = next(waiting, None)
+        owners.make_again()
         standing = world.controller.standing()
         _sample(recorder, standing)
         show(standing, passed)
         await clock.sleep(min(SAMPLE_SECONDS, options.seconds - passed))
     return _report(options, world, recorder)
+
+
+class _Owners:
+    """What makes pods, and makes one again that was stopped."""
+
+    def __init__(self, world: World, recorder: Recorder) -> None:
+        self._world, self._recorder = world, recorder
+        self._made: dict[str, PodBody] = {}
+        self._again = 0
+
+    def create(self, pod: PodBody) -> None:
+        """Make one."""
+        metadata = pod["metadata"]
+        self._made[f"{metadata['namespace']}/{metadata['name']}"] = pod
+        self._world.create(pod)
+
+    def make_again(self) -> None:
+        """Make one in the place of each that was stopped since the last time."""
+        for loss in self._recorder.losses[self._again :]:
+            self._again += 1
+            self.create(again(self._made[loss.pod], self._again))
 
 
 def _sample(recorder: Recorder, standing: Standing) -> None:
@@ -126,6 +160,7 @@ def _report(options: Options, world: World, recorder: Recorder) -> Report:
         oversold_gpus=max(recorder.oversold, standing.oversold_milli / MILLI),
         created=tally.created,
         bound=tally.bound,
+        stopped=len(recorder.losses),
         errors=tally.errors,
         latencies={verb: recorder.latency(verb) for verb in ("filter", "bind")},
     )
@@ -147,6 +182,7 @@ def _lines(controller: Controller, standing: Standing, recorder: Recorder) -> It
             waiting=tenant.pending_pods,
             wait_median=middle(waits),
             wait_worst=max(waits, default=None),
+            lost=sum(each.gpu_seconds for each in recorder.losses if each.tenant == tenant.name),
         )
 
 

@@ -5,7 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from scheduler import http
-from scheduler.cli.demoplay import SAMPLE_SECONDS, Options, Recording, Show, Tally, play
+from scheduler.cli.demoplay import (
+    FAIRNESS,
+    RECLAIM,
+    SAMPLE_SECONDS,
+    Options,
+    Recording,
+    Show,
+    Tally,
+    play,
+)
 from scheduler.cli.embedded import Embedded, embedded
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
@@ -35,7 +44,7 @@ async def run(
     async with embedded(
         load_nodes(DEMO),
         tenants(),
-        settings=Settings(extender=Extender(port=0)),
+        settings=Settings(extender=Extender(port=0), fairness=FAIRNESS, reclaim=RECLAIM),
         clock=clock,
         watcher=recording,
         observe=recording.observe_request,

@@ -1,5 +1,6 @@
 """What the demo draws in a terminal: every GPU as a bar, every tenant against its due."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -15,6 +16,20 @@ from scheduler.simulator.demoreport import Audit, Latency, Report, TenantLine
 COLOURS = ("blue", "orange1", "green3", "magenta", "cyan", "yellow3", "red3", "grey70")
 CELLS = 20
 GPUS_A_LINE = 4
+COLUMNS = (
+    ("tenant", ""),
+    ("weight", ""),
+    ("due", "GPU·s"),
+    ("got", "GPU·s"),
+    ("got/due", ""),
+    ("lost", "GPU·s"),
+    ("pods", "started"),
+    ("wait", "median s"),
+    ("worst", "s"),
+    ("waiting", "at the end"),
+)
+"""Of the report, each with its unit."""
+
 PROBLEMS = 10
 """Of those that an auditor found, so many are printed; --json has all."""
 
@@ -45,10 +60,9 @@ def line(standing: Standing, passed: float) -> str:
 def report(result: Report) -> RenderableType:
     """Draw the report."""
     table = Table(box=None, pad_edge=False, title="What everybody was due and got", title_style="")
-    for title in ("tenant", "weight", "due", "got", "got/due", "pods", "wait", "worst", "waiting"):
+    for title, _ in COLUMNS:
         table.add_column(title, justify="left" if title == "tenant" else "right")
-    units = ("", "", "GPU·s", "GPU·s", "", "started", "median s", "s", "at the end")
-    table.add_row(*units, style="dim")
+    table.add_row(*(unit for _, unit in COLUMNS), style="dim")
     for each in result.tenants:
         table.add_row(*_cells(each))
     return Group(Text(), table, Text(), *map(Text, _closing(result)))
@@ -62,6 +76,7 @@ def _cells(each: TenantLine) -> tuple[Text | str, ...]:
         f"{each.due:.1f}",
         f"{each.got:.1f}",
         _number(each.ratio),
+        f"{each.lost:.1f}",
         str(each.started),
         _number(each.wait_median),
         _number(each.wait_worst),
@@ -80,12 +95,23 @@ def _closing(result: Report) -> Iterator[str]:
         yield f"{verb + ' over HTTP':<22} {_latency(latency)}"
     pods = f"{result.created} created, {result.bound} bound, the others still wait"
     yield f"pods                   {pods}"
+    if result.stopped:
+        yield from _stopped(result)
     if result.errors:
         yield f"errors                 {result.errors} pods were refused, or not scheduled at once"
     verdict = "no GPU was ever sold twice" if not result.oversold_gpus else "THIS IS A BUG"
     yield f"oversold GPUs          {result.oversold_gpus:g}  ({verdict})"
     if result.audit is not None:
         yield from _audit(result.audit)
+
+
+def _stopped(result: Report) -> Iterator[str]:
+    lost = math.fsum(each.lost for each in result.tenants)
+    got = math.fsum(each.got for each in result.tenants)
+    yield (
+        f"stopped for others     {result.stopped} pods, made again by their owners; with them "
+        f"{lost:.1f} GPU·s of work were lost, {100 * lost / max(got, 1.0):.1f} % of all"
+    )
 
 
 def _audit(audit: Audit) -> Iterator[str]:

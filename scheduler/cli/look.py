@@ -144,7 +144,7 @@ class _Still:
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         pass
 
-    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
+    def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
         pass
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:

@@ -109,7 +109,7 @@ class Evictions:
         uid, why = stop.pod.uid, stop.evict.verdict
         if self._stops.get(uid) is not stop:
             return
-        delayed = self._state.clock.now() - stop.since
+        delayed, work = self._state.clock.now() - stop.since, self._work_of(uid)
         going = False
         try:
             going = await self._applier.stop(stop.pod, why, past_budgets=delayed >= self._budget)
@@ -119,7 +119,7 @@ class Evictions:
             log.exception("whether pod %s goes is not known", stop.pod.key)
         if going:
             self._watcher.count_decision("evict", why.reason)
-            self._watcher.observe_loss(stop.pod.tenant, self._work_of(uid))
+            self._watcher.observe_loss(stop.pod, work)
         elif delayed >= self._budget + AGAIN_SECONDS:
             log.warning("pod %s can't be stopped; others are in its place", stop.pod.key)
             self._let_be(stop, self._state.clock.now() + SPARED_SECONDS)

@@ -68,8 +68,8 @@ class Watcher(Protocol):
         """`by` decisions were taken."""
         ...
 
-    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
-        """A pod of the tenant was stopped for another one, after so much work."""
+    def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
+        """A pod was stopped for another one, after so much work."""
         ...
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:

@@ -1,4 +1,7 @@
-"""The demo's workload: one large tenant with a great backlog, six small ones that come later."""
+"""The demo's workload: one large tenant with a great backlog, six small ones that come later.
+
+Whoever is stopped is made again, as a Job would make its pod again.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +19,10 @@ SECONDS = "demo.equipoise.dev/seconds"
 """Annotation: how long the pod runs once it is bound."""
 
 LARGE_WEIGHT, SMALL_WEIGHT = 6, 1
-FIRST_ARRIVAL_SECONDS, BETWEEN_ARRIVALS_SECONDS = 5.0, 1.5
+LONG_JOBS, LONG_SECONDS, BACKLOG_SECONDS = 13, (90.0, 120.0), 0.5
+"""The large tenant's first jobs take a whole GPU each and run for long; the others come then."""
+
+FIRST_ARRIVAL_SECONDS, BETWEEN_ARRIVALS_SECONDS = 3.0, 1.0
 
 _LARGE_KINDS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (6, {names.GPU_FRACTION: "1"}),
@@ -58,10 +64,19 @@ def arrivals(seconds: float, *, seed: int) -> list[Arrival]:
     return sorted(listed, key=lambda each: each.at)
 
 
+def again(pod: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return what its owner makes in the place of a pod that was stopped, for the nth time."""
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "name": f"{metadata['name']}-again{number}"}}
+
+
 def _backlog(seconds: float, dice: Random) -> Iterator[Arrival]:
-    """More than the whole cluster could finish, all at once."""
+    """Long jobs on most GPUs, and more than the whole cluster could finish behind them."""
+    for number in range(LONG_JOBS):
+        yield Arrival(0.0, _pod(LARGE, f"long-{number}", _LARGE_KINDS[:1], LONG_SECONDS, dice))
     for number in range(60 + int(6 * seconds)):
-        yield Arrival(0.0, _pod(LARGE, f"train-{number}", _LARGE_KINDS, (3.0, 8.0), dice))
+        pod = _pod(LARGE, f"train-{number}", _LARGE_KINDS, (3.0, 8.0), dice)
+        yield Arrival(BACKLOG_SECONDS, pod)
 
 
 def _stream(tenant: TenantName, first: float, *, until: float, dice: Random) -> Iterator[Arrival]:

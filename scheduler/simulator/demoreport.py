@@ -17,6 +17,7 @@ class TenantLine:
 
     A wait runs from the moment a pod is its tenant's next to the moment it is bound: what it waits
     behind pods of its own tenant is that tenant's own doing. None where nothing was bound.
+    `lost`: GPU-seconds that its pods had run for when they were stopped for others.
     """
 
     tenant: TenantName
@@ -27,6 +28,7 @@ class TenantLine:
     waiting: int
     wait_median: float | None
     wait_worst: float | None
+    lost: float = 0.0
 
     @property
     def ratio(self) -> float | None:
@@ -60,6 +62,7 @@ class Audit:
 class Report:
     """All of it. `oversold_gpus` is the most at any moment, `fragmented_gpus` the mean.
 
+    `stopped`: how many pods were stopped for others, and made again by their owners.
     `audit`: None where nobody but the ledger itself counted.
     """
 
@@ -75,6 +78,7 @@ class Report:
     errors: int
     latencies: Mapping[str, Latency]
     audit: Audit | None = None
+    stopped: int = 0
 
     @property
     def sound(self) -> bool:
@@ -87,6 +91,15 @@ class Report:
         return replace(self, oversold_gpus=worst, audit=audit)
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A pod (namespace/name) that was stopped for another one after so many GPU-seconds."""
+
+    tenant: TenantName
+    pod: str
+    gpu_seconds: float
+
+
 @dataclass(slots=True)
 class Recorder:
     """Collects what the report needs while it happens. Waits and latencies in seconds."""
@@ -96,6 +109,11 @@ class Recorder:
     allocated: list[float] = field(default_factory=list)
     fragmented: list[float] = field(default_factory=list)
     oversold: float = 0.0
+    losses: list[Loss] = field(default_factory=list)
+
+    def loss(self, tenant: TenantName, pod: str, gpu_seconds: float) -> None:
+        """A pod was stopped."""
+        self.losses.append(Loss(tenant, pod, gpu_seconds))
 
     def wait(self, tenant: TenantName, seconds: float) -> None:
         """A pod was bound."""

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
 from scheduler.telemetry import catalogue
 from scheduler.telemetry.catalogue import Spec
@@ -54,10 +55,10 @@ class Metrics:
         if outcome == "evict":
             self._evictions.labels(reason).inc(by)
 
-    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
-        """A pod of the tenant was stopped that had run for so long."""
-        self._losers.add(tenant)
-        self._lost.labels(tenant).inc(max(0.0, gpu_seconds))
+    def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
+        """A pod was stopped for another one, after so much work."""
+        self._losers.add(pod.tenant)
+        self._lost.labels(pod.tenant).inc(max(0.0, gpu_seconds))
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         """Pods waited for that reason, for so long in all."""

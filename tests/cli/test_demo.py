@@ -25,7 +25,7 @@ from scheduler.core.model.errors import EquipoiseError
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.standing import Standing
 from scheduler.simulator import virtualtime
-from scheduler.simulator.demoload import LARGE, SMALL
+from scheduler.simulator.demoload import LARGE, SMALL, arrivals
 from scheduler.simulator.demoreport import Audit, Latency, Report, TenantLine
 from tests.support.standings import device, piece, tenant, waiting
 
@@ -96,6 +96,21 @@ def test_everybody_gets_what_it_is_due(long: tuple[Report, list[Standing]]) -> N
     assert all(wait is not None and wait < 5.0 for wait in waits)
 
 
+def test_late_tenants_get_their_due_within_seconds_and_it_is_told_what_that_cost(
+    long: tuple[Report, list[Standing]],
+) -> None:
+    report, seen = long
+    held = [{each.name: each for each in standing.tenants}[LARGE] for standing in seen]
+    # At 2.5 s it has nearly all, most of it by jobs that outlast the demo.
+    assert held[5].allocated > 18
+    assert held[24].allocated < held[24].fair_share + 1
+    (large, *small) = sorted(report.tenants, key=lambda each: -each.weight)
+    assert large.lost > 20 > max(each.lost for each in small)
+    # Nobody is lost: whoever was stopped was made again, but for what happens at the very end.
+    came = sum(each.at <= 59.0 for each in arrivals(60.0, seed=1))
+    assert came + report.stopped - 5 < report.created
+
+
 def test_json_is_the_report_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert equipoise(["demo", "--fast", "--seconds", "6", "--json"]) == 0
     out, err = capsys.readouterr()
@@ -103,14 +118,14 @@ def test_json_is_the_report_and_nothing_else(capsys: pytest.CaptureFixture[str])
     assert err == ""
     assert set(data) == {
         "seconds", "gpus", "tenants", "jain", "allocated_mean", "fragmented_gpus",
-        "oversold_gpus", "created", "bound", "errors", "latencies",
+        "oversold_gpus", "created", "bound", "errors", "latencies", "stopped",
     }  # fmt: skip
     assert set(data["latencies"]) == {"filter", "bind"}
     assert set(data["latencies"]["bind"]) == {"calls", "p50", "p99"}
     assert {frozenset(each) for each in data["tenants"]} == {
         frozenset(
             {"tenant", "weight", "due", "got", "ratio", "started", "waiting", "wait_median",
-             "wait_worst"}
+             "wait_worst", "lost"}
         )
     }  # fmt: skip
 

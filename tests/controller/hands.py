@@ -110,8 +110,8 @@ class Eyes:
     def count_decision(self, outcome: str, reason: str = "", *, by: int = 1) -> None:
         self.decisions += [(outcome, reason)] * by
 
-    def observe_loss(self, tenant: TenantName, gpu_seconds: float) -> None:
-        self.lost[tenant] = self.lost.get(tenant, 0.0) + gpu_seconds
+    def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
+        self.lost[pod.name] = gpu_seconds
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         self.held_for[reason] = self.held_for.get(reason, 0.0) + pod_seconds

@@ -72,7 +72,7 @@ async def test_one_pod_is_asked_once_and_the_other_one_has_its_place_when_it_is_
         assert await world.after(BUDGET) == []
     assert world.evicted == 1
     # It had run for 490 s when b came.
-    assert world.eyes.lost == {"a": 490 + PATIENCE}
+    assert world.eyes.lost == {"young": 490 + PATIENCE}
     assert world.hands.released == []
     world.gone("young")
     await world.after(0)

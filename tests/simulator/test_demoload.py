@@ -6,7 +6,15 @@ import pytest
 
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.podreader import read_pod
-from scheduler.simulator.demoload import LARGE, SECONDS, SMALL, arrivals, tenants
+from scheduler.simulator.demoload import (
+    LARGE,
+    LONG_SECONDS,
+    SECONDS,
+    SMALL,
+    again,
+    arrivals,
+    tenants,
+)
 
 
 def test_the_small_ones_weigh_as_much_together_as_the_large_one() -> None:
@@ -41,9 +49,19 @@ def test_every_pod_can_be_read_and_says_how_long_it_runs() -> None:
         pod = read_pod({**each.pod, "metadata": {**metadata, "uid": "u"}}, TenantName)
         assert (pod.problem, pod.tenant) == ("", metadata["namespace"])
         assert pod.request.devices
-        assert 2.0 <= float(metadata["annotations"][SECONDS]) <= 8.0
+        runs = float(metadata["annotations"][SECONDS])
+        assert runs >= LONG_SECONDS[0] if pod.name.startswith("long-") else 2.0 <= runs <= 8.0
         keys.add(pod.key)
     assert len(keys) == len(load)
+
+
+def test_what_is_made_again_has_a_name_of_its_own_and_is_else_the_same() -> None:
+    first = arrivals(10.0, seed=1)[0].pod
+    once, twice = again(first, 1), again(first, 2)
+    names = {each["metadata"].pop("name") for each in (once, twice)}
+    assert len(names | {first["metadata"]["name"]}) == 3
+    assert once == twice
+    assert {**once["metadata"], "name": first["metadata"]["name"]} == first["metadata"]
 
 
 def test_fractions_memory_and_several_devices_are_all_among_it() -> None:

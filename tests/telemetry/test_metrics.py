@@ -19,6 +19,7 @@ from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
 from scheduler.telemetry.catalogue import CATALOGUE, Kind, Spec
 from scheduler.telemetry.metrics import Metrics
 from scheduler.telemetry.reference import page
+from tests.support.builders import pod
 from tests.support.standings import Story, device, piece, tenant, waiting
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
@@ -31,7 +32,7 @@ def _used() -> Metrics:
     metrics.observe_wait(VISION, 7.0, turn=7.0)
     metrics.count_decision("hold", "NoRoom")
     metrics.observe_hold("NoRoom", 5.0)
-    metrics.observe_loss(VISION, 60.0)
+    metrics.observe_loss(pod("p", tenant=VISION), 60.0)
     metrics.observe_request("filter", 0.003)
     metrics.observe_admission("mutate", 0.001)
     metrics.observe_lag(0.001)
