@@ -34,7 +34,7 @@ class Reclaim:
     longest that a pod that is stopped may take to end, whatever grace period it asks for.
     """
 
-    patience_seconds: float | None = 60.0
+    patience_seconds: float | None = 120.0
     min_runtime_seconds: float = 120.0
     budget_seconds: float = 60.0
     grace_seconds: float = 60.0
