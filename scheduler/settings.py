@@ -21,7 +21,7 @@ class Fairness:
     lookahead: int = 20
     credit_seconds: float = 3600.0
     half_life_seconds: float | None = None
-    reserve_seconds: float | None = 720.0
+    reserve_seconds: float | None = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,16 @@ class Reclaim:
     """When running pods are stopped for waiting ones; see docs/concepts/fairness.md.
 
     `patience_seconds`: so long a request has been its tenant's next in vain before; None: never
-    are any. `min_runtime_seconds`: none is stopped that has run for less. `budget_seconds`: a
-    PodDisruptionBudget delays it by so much at most, then the pod is deleted. `grace_seconds`: the
-    longest that a pod that is stopped may take to end, whatever grace period it asks for.
+    are any. `min_runtime_seconds`: none is stopped that has run for less; `turn_runtime_seconds`:
+    nor for less than that, if its tenant were left with a smaller part of its due than the other
+    one has, as tenants are that take turns. `budget_seconds`: a PodDisruptionBudget delays it by so
+    much at most, then the pod is deleted. `grace_seconds`: the longest that a pod that is stopped
+    may take to end, whatever grace period it asks for.
     """
 
     patience_seconds: float | None = 120.0
     min_runtime_seconds: float = 120.0
+    turn_runtime_seconds: float = 3600.0
     budget_seconds: float = 60.0
     grace_seconds: float = 60.0
 

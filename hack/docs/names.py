@@ -52,6 +52,12 @@ def by_tenants() -> Sequence[Known]:
             "`true` (default): may be stopped for others; `false`: must fit into the guarantee of "
             "its tenant and of all above it",
         ),
+        Known(
+            names.MAX_RUNTIME,
+            "2h",
+            "after so long it is stopped, and its owner makes it again; such pods may use GPUs "
+            "meanwhile that are kept for others",
+        ),
     )
 
 

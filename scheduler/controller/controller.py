@@ -202,9 +202,9 @@ class Controller:
             # a GPU come and go all the time: what they take is seen at the next round.
             state.news.set()
 
-    def runs(self, uid: PodUID, since: float) -> None:
+    def runs(self, pod: Pod, since: float) -> None:
         """A bound pod came to its node then (seconds); 0.0 where nobody says when."""
-        self._state.lives.runs(uid, since or self._clock.now())
+        self._state.lives.runs(pod, since or self._clock.now())
 
     def ends(self, uid: PodUID, at: float) -> None:
         """A bound pod is being deleted; its grace period is over then (seconds)."""

@@ -99,7 +99,7 @@ class Evictions:
         return holding.placement.milli / MILLI * (self._state.clock.now() - since)
 
     def _is_wanted(self, evict: Evict) -> bool:
-        return evict.taker.uid in self._state.queue.pods
+        return evict.taker is None or evict.taker.uid in self._state.queue.pods
 
     def _let_be(self, stop: _Stop, until: float) -> None:
         self._stops.pop(stop.pod.uid, None)

@@ -171,7 +171,9 @@ class Feed:
             self._stored.pop(uid, None)
             known.generation = metadata.get("generation")
             known.settled = self._bound(known, pod, NodeName(str(node)))
-            self._controller.runs(uid, podstate.bound_at(pod))
+            holding = self._ledger.holdings.get(uid)
+            if holding is not None:
+                self._controller.runs(holding.pod, podstate.bound_at(pod))
         ends = podstate.ends_at(pod)
         if ends is not None:
             self._controller.ends(uid, ends)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.snapshot import Runs
 from scheduler.core.model.ids import PodUID
+from scheduler.core.model.pods import Pod
 
 
 class Lives:
@@ -19,10 +20,18 @@ class Lives:
         self._ends: dict[PodUID, float] = {}
         self._asked: set[PodUID] = set()
         self._spared: dict[PodUID, float] = {}
+        self._limited: set[PodUID] = set()
 
-    def runs(self, uid: PodUID, since: float) -> None:
+    @property
+    def limited(self) -> bool:
+        """Whether a pod is among them that runs for a limited time."""
+        return bool(self._limited)
+
+    def runs(self, pod: Pod, since: float) -> None:
         """A pod came to its node then."""
-        self._since.setdefault(uid, since)
+        self._since.setdefault(pod.uid, since)
+        if pod.max_runtime is not None:
+            self._limited.add(pod.uid)
 
     def since(self, uid: PodUID) -> float | None:
         """Return when a pod came to its node; None if it isn't known."""
@@ -38,6 +47,7 @@ class Lives:
         self._ends.pop(uid, None)
         self._asked.discard(uid)
         self._spared.pop(uid, None)
+        self._limited.discard(uid)
 
     def ask(self, uid: PodUID) -> None:
         """A pod is being asked to stop."""

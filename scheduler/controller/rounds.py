@@ -67,6 +67,7 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         reserve_after=settings.fairness.reserve_seconds,
         reclaim_after=settings.reclaim.patience_seconds,
         min_runtime=settings.reclaim.min_runtime_seconds,
+        turn_runtime=settings.reclaim.turn_runtime_seconds,
     )
 
 

@@ -184,7 +184,8 @@ class State:
     def snapshot(self) -> Snapshot:
         """Return what a round decides on."""
         known = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
-        if not self._reclaims or not self.queue.pods:
+        limited = self.tree.longest or self.lives.limited
+        if not limited and not (self._reclaims and self.queue.pods):
             return replace(known, memory=self.memory)
         running = self.lives.running(self.ledger.holdings, self.clock.now())
         return replace(known, memory=self.memory, running=running)

@@ -5,6 +5,7 @@ from fractions import Fraction
 from scheduler.core.model import names
 from scheduler.core.model.amounts import MILLI, parse_decimal, parse_quantity, quoted
 from scheduler.core.model.constraintreader import read_taints
+from scheduler.core.model.durations import parse_duration
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import DeviceUUID, NodeName, TenantName
 from scheduler.core.model.nodes import Device, Node
@@ -28,7 +29,7 @@ def tenant(stored: Stored) -> Tenant:
     if not isinstance(name, str) or not name:
         raise InvalidInput("the tenant has no metadata.name; send it as the API server stores it")
     try:
-        limit = spec.get("limit")
+        limit, most = spec.get("limit"), spec.get("maxRuntime")
         return Tenant(
             name=TenantName(name),
             parent=_parent(spec.get("parent")),
@@ -37,9 +38,17 @@ def tenant(stored: Stored) -> Tenant:
             limit=None if limit is None else _amount(spec, "limit", 0),
             priority=_whole(spec, "priority", 100),
             created=seconds(metadata.get("creationTimestamp")) or 0.0,
+            max_runtime=None if most is None else _duration(most),
         )
     except InvalidInput as problem:
         raise InvalidInput(f'tenant "{name}": {problem}') from None
+
+
+def _duration(text: object) -> float:
+    try:
+        return parse_duration(str(text))
+    except InvalidInput as problem:
+        raise InvalidInput(f"maxRuntime: {problem}") from None
 
 
 def node(

@@ -169,7 +169,8 @@ EVICTIONS = Spec(
     ("reason",),
     "",
     "Pods that were told to end, by stable reason: Reclaimed for another tenant, Preempted for a "
-    "pod of their own, Stuck and MakesWay so that their owner makes them again.",
+    "pod of their own, MaxRuntime because their time was over, Stuck and MakesWay so that their "
+    "owner makes them again.",
 )
 LOST = Spec(
     PREFIX + "evicted_gpu_seconds_total",
@@ -232,7 +233,10 @@ ACTS = Spec(
 VERBS = ("filter", "prioritize", "preempt", "bind")
 ADMISSION_VERBS = ("mutate", "validate")
 
-EVICTED = (Reason.RECLAIMED, Reason.PREEMPTED, Reason.STUCK, Reason.MAKES_WAY)
+EVICTED = (
+    *(Reason.RECLAIMED, Reason.PREEMPTED, Reason.MAX_RUNTIME),
+    *(Reason.STUCK, Reason.MAKES_WAY),
+)
 _RARE = dict.fromkeys(EVICTED, "evict") | {Reason.DEVICE_LOST: "warn"}
 DECIDED = (("admit", ""), *((_RARE.get(reason, "hold"), str(reason)) for reason in Reason))
 """Outcomes and reasons that are counted from the start, at 0."""

@@ -14,6 +14,7 @@ from scheduler.core.model.podreader import gates_of, mapping
 from scheduler.core.model.requestreader import (
     containers_asking,
     parse_gpu_containers,
+    parse_max_runtime,
     parse_preemptible,
     parse_request,
 )
@@ -78,6 +79,7 @@ def mutate(pod: JSON, rules: Rules) -> Draft:
     """
     request = parse_request(pod)
     parse_preemptible(pod)
+    parse_max_runtime(pod)
     _refuse_other_gpus(pod)
     _refuse_our_notes(pod)
     if request.devices:

@@ -148,6 +148,19 @@ def test_a_year_of_grace_is_cut_short(rooms: tuple[Room, Room], plane: ControlPl
     assert cut == {int(GRACE)}
 
 
+def test_a_pod_is_stopped_when_its_time_is_over_and_made_again(
+    rooms: tuple[Room, Room], plane: ControlPlane
+) -> None:
+    _, small = rooms
+    body = deployment("brief", 1)
+    body["spec"]["template"]["metadata"]["annotations"]["equipoise.dev/max-runtime"] = "3s"
+    deploy(small, body)
+    first = eventually(lambda: set(small.phases()) and running(small) and set(small.phases()), 20)
+    assert first
+    eventually(lambda: running(small) and not first & set(small.phases()), 20, what="another runs")
+    assert len(asked(plane, small, "pods/eviction", "create")) >= 1
+
+
 def test_pods_that_can_not_be_stopped_have_no_room_above_the_guarantee(
     rooms: tuple[Room, Room],
 ) -> None:

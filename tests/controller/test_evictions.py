@@ -42,7 +42,7 @@ class World:
 
     def runs(self, running: Pod, index: int, since: float) -> None:
         self.controller.bound(running, place("n1", (index, 1000, 16_000)))
-        self.controller.runs(running.uid, since)
+        self.controller.runs(running, since)
 
     def gone(self, name: str) -> None:
         self.controller.gone(PodUID(name))
@@ -138,10 +138,7 @@ async def test_a_pod_of_which_nobody_knows_since_when_it_runs_begins_now() -> No
     world = World(Reclaim(PATIENCE, min_runtime_seconds=100.0))
     for name in ("old", "young"):
         world.gone(name)
-        world.controller.bound(
-            pod(name, whole(), "a"), place("n1", (int(name == "old"), 1000, 16_000))
-        )
-        world.controller.runs(PodUID(name), 0.0)
+        world.runs(pod(name, whole(), "a"), int(name == "old"), 0.0)
     assert await world.late() == []
     assert await world.after(40) == [("old", False)]
 

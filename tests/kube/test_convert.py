@@ -32,6 +32,7 @@ def test_a_tenant_that_says_nothing_has_the_defaults() -> None:
     [
         ({"guarantee": -1}, 'tenant "vision": guarantee: "-1" must not be below 0'),
         ({"weight": "2"}, 'tenant "vision": weight: "2" is not a number; write one without quotes'),
+        ({"maxRuntime": "long"}, 'tenant "vision": maxRuntime: "long" is no duration; write'),
         ({"limit": True}, 'tenant "vision": limit: "True" is not a number'),
         ({"limit": float("inf")}, 'tenant "vision": limit: "inf" is not a number'),
         ({"priority": 1.5}, 'tenant "vision": priority: "1.5" must be a whole number'),

@@ -17,6 +17,7 @@ TABLE = {
     "fraction and memory": (pod_of({F: "0.5", M: "8Gi"}), "not both"),
     "a share and the resource": (pod_of({F: "0.5"}, box(gpus="1")), "keep one of them"),
     "whole GPUs and a count": (pod_of({F: "2", C: "2"}), 'write "4"'),
+    "max runtime": (pod_of({names.MAX_RUNTIME: "long"}), '"long" is no duration'),
     "preemptible": (pod_of({names.PREEMPTIBLE: "maybe"}), '"true" or "false"'),
     "an unknown container": (pod_of({F: "1", ON: "x"}), 'no container "x"; the pod has main'),
     "no container named": (pod_of({F: "1", ON: " , "}), "name at least one container"),

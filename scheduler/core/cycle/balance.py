@@ -58,10 +58,29 @@ class Balance:
         after = self._after(victims)
         if self._passes_a_cap(after) or not self._keeps_guarantees(after):
             return False
+        if self._cuts_a_turn_short(victims, after):
+            return False
         if all(each.pod.tenant == self._taker.tenant for each in victims):
             leaf = self._taker.tenant
             return after[leaf] <= max(self._held(leaf), self._due(leaf))
         return self._fairer(after) or self._paid_by_credit(after)
+
+    def _cuts_a_turn_short(
+        self, victims: Iterable[Running], after: Mapping[TenantName, int]
+    ) -> bool:
+        """Whether somebody in its turn would be left with less of its due than the taker has.
+
+        A share smaller than a job comes as turns: at times more than is due, then nothing.
+        """
+        now, turn = self._work.this.now, self._work.this.profile.turn_runtime
+        leaf = self._taker.tenant
+        mine = self._held(leaf) / self._due(leaf) if self._due(leaf) > 0 else math.inf
+        return any(
+            now - each.since < turn
+            and each.pod.tenant != leaf
+            and after[each.pod.tenant] < min(mine, 1.0) * self._due(each.pod.tenant) - NEARLY
+            for each in victims
+        )
 
     def _held(self, name: TenantName) -> int:
         return self._work.turns.held[name]

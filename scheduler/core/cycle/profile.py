@@ -17,7 +17,8 @@ class Profile:
 
     Seconds: a request that has been its tenant's next for `reserve_after` in vain has devices drain
     for it, after `reclaim_after` running pods are stopped for it (None: never); none is stopped
-    that has run for less than `min_runtime`.
+    that has run for less than `min_runtime`, nor one for less than `turn_runtime` whose tenant
+    would be left with a smaller part of its due than the other one has: it is in its turn.
     """
 
     policy: str = "fgd"
@@ -27,3 +28,4 @@ class Profile:
     reserve_after: float | None = None
     reclaim_after: float | None = None
     min_runtime: float = 60.0
+    turn_runtime: float = 3600.0

@@ -51,6 +51,11 @@ class Round:
         """Keep a pod waiting."""
         self.holds.append(Hold(pod, Verdict(reason, detail)))
 
+    def max_runtime(self, pod: Pod) -> float | None:
+        """Seconds that the pod runs at most, by its own word or its tenant's; None: no end."""
+        said = (pod.max_runtime, self.tree.longest.get(pod.tenant))
+        return min((each for each in said if each is not None), default=None)
+
     def counts(self, pod: Pod) -> int:
         """Milli-GPU that the waiting pod counts; 0 for one that could never be placed."""
         return self.capacity.counts(pod.request, pod.constraints) or 0

@@ -6,6 +6,7 @@ from scheduler.core.cycle.admit import admit
 from scheduler.core.cycle.allocate import allocate
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.lacks import lacks
+from scheduler.core.cycle.overdue import overdue
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.reclaim import reclaim
 from scheduler.core.cycle.rounds import Round
@@ -18,6 +19,7 @@ from scheduler.core.model.running import Memory
 Phase = Callable[[Round], None]
 
 PHASES: dict[str, Phase] = {
+    "overdue": overdue,  # whose time is over
     "admit": admit,  # who counts, and what everybody is due
     "allocate": allocate,  # turn by turn onto what is free; stops nobody
     "reclaim": reclaim,  # for who is owed, from who holds more than its due

@@ -18,7 +18,7 @@ class TenantTree:
     recurses: a tree may be as deep as it has tenants.
     """
 
-    __slots__ = ("_children", "depth", "inner", "leaves", "names", "tenants")
+    __slots__ = ("_children", "depth", "inner", "leaves", "longest", "names", "tenants")
 
     tenants: Mapping[TenantName, Tenant]
     names: tuple[TenantName, ...]
@@ -28,6 +28,8 @@ class TenantTree:
     """Those with children, every parent before its children."""
     depth: Mapping[TenantName, int]
     """Steps from the top; 0 for a tenant without a parent."""
+    longest: Mapping[TenantName, float]
+    """For how many seconds pods may run, where it or one above it says so."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
         """Raise InvalidTenants for amounts below 0, a name given twice, or what is no tree."""
@@ -39,6 +41,7 @@ class TenantTree:
         self.names = tuple(self.depth)
         self.leaves = tuple(name for name in self.names if name not in self._children)
         self.inner = tuple(name for name in self.names if name in self._children)
+        self.longest = _longest(self.tenants, self.names)
 
     def __contains__(self, name: object) -> bool:
         return name in self.tenants
@@ -103,6 +106,8 @@ def _check_amounts(tenant: Tenant) -> None:
     for word, amount in amounts.items():
         if amount is not None and amount < 0:
             raise InvalidTenants(f'tenant "{tenant.name}": {word} must not be below 0')
+    if tenant.max_runtime is not None and tenant.max_runtime <= 0:
+        raise InvalidTenants(f'tenant "{tenant.name}": max runtime must be above 0')
 
 
 def _children(
@@ -130,6 +135,19 @@ def _depths(
             depths[child] = depths[name] + 1
             waiting.append(child)
     return depths
+
+
+def _longest(
+    tenants: Mapping[TenantName, Tenant], names: Iterable[TenantName]
+) -> dict[TenantName, float]:
+    found: dict[TenantName, float] = {}
+    for name in names:
+        tenant = tenants[name]
+        above = None if tenant.parent is None else found.get(tenant.parent)
+        said = [each for each in (tenant.max_runtime, above) if each is not None]
+        if said:
+            found[name] = min(said)
+    return found
 
 
 def _describe_cycle(tenants: Mapping[TenantName, Tenant], reached: Mapping[TenantName, int]) -> str:

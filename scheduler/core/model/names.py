@@ -10,6 +10,7 @@ GPU_MODELS = PREFIX + "gpu-models"
 PLACEMENT = PREFIX + "placement"
 GPU_CONTAINERS = PREFIX + "gpu-containers"
 PREEMPTIBLE = PREFIX + "preemptible"
+MAX_RUNTIME = PREFIX + "max-runtime"
 
 # Written by Equipoise, in the Binding itself.
 DEVICES = PREFIX + "devices"

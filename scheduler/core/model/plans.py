@@ -38,10 +38,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Stop a running pod, so that `taker` (a pod) can have its place."""
+    """Stop a running pod, so that `taker` can have its place; None: its time is over."""
 
     pod: Pod
-    taker: Pod
+    taker: Pod | None
     verdict: Verdict
 
 

@@ -13,7 +13,11 @@ from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.requestreader import parse_preemptible, parse_request
+from scheduler.core.model.requestreader import (
+    parse_max_runtime,
+    parse_preemptible,
+    parse_request,
+)
 from scheduler.core.model.requests import Request
 from scheduler.core.model.stored import Stored, objects
 from scheduler.core.model.stored import mapping as mapping
@@ -41,7 +45,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
     if not isinstance(name, str) or not isinstance(namespace, str) or not name or not namespace:
         raise InvalidInput("the pod has no metadata.name or namespace; send it as stored")
     spec = mapping(pod, "spec")
-    request, preemptible, problem = _request(pod)
+    request, preemptible, max_runtime, problem = _request(pod)
     constraints, pinnable = _where(pod, volumes_of)
     priority = spec.get("priority")
     workload, revision = _rollout(metadata)
@@ -54,6 +58,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
         created=seconds_of(metadata.get("creationTimestamp")),
         priority=priority if isinstance(priority, int) else 0,
         preemptible=preemptible,
+        max_runtime=max_runtime,
         foreign_gates=tuple(gate for gate in gates_of(pod) if gate != names.GATE),
         problem=problem,
         constraints=constraints,
@@ -97,21 +102,22 @@ def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
     )
 
 
-def _request(pod: PodJSON) -> tuple[Request, bool, str]:
-    """Request, whether it may be preempted, and the problem with them or ""."""
+def _request(pod: PodJSON) -> tuple[Request, bool, float | None, str]:
+    """Request, whether it may be preempted, its longest run, and the problem with them or ""."""
     try:
         request, preemptible = parse_request(pod), parse_preemptible(pod)
+        max_runtime = parse_max_runtime(pod)
         notes = mapping(mapping(pod, "metadata"), "annotations")
         room = assignment.MAX_BYTES - assignment.OURS_BYTES
         if request.devices and assignment.size(notes) > room:
             problem = f"its annotations must leave room; keep them below {room} bytes"
-            return _without_gpus(pod), True, problem
-        return request, preemptible, ""
+            return _without_gpus(pod), True, None, problem
+        return request, preemptible, max_runtime, ""
     except InvalidRequest as refusal:
-        return _without_gpus(pod), True, str(refusal)
+        return _without_gpus(pod), True, None, str(refusal)
     except (AttributeError, TypeError, ValueError):
         # Fields of another type than Kubernetes': nothing that an API server would store.
-        return Request(), True, "the pod isn't one that an API server would store"
+        return Request(), True, None, "the pod isn't one that an API server would store"
 
 
 def _without_gpus(pod: PodJSON) -> Request:

@@ -26,7 +26,8 @@ class Pod:
     """A pod that asks for GPUs.
 
     `created` is in seconds since the epoch; `priority` is the value of its PriorityClass and orders
-    only inside its tenant. `foreign_gates` are scheduling gates of others: while one is left, the
+    only inside its tenant. `max_runtime`: after so many seconds it is stopped, None: never by that.
+    `foreign_gates` are scheduling gates of others: while one is left, the
     pod is no demand. `problem` says why its request can't be read; then it asks for no GPU.
     `constraints` narrow where it may go, until it is bound. A pod that isn't `pinnable` may only be
     nominated to a node: kube-scheduler looks at more than we know, or nothing would make it again.
@@ -42,6 +43,7 @@ class Pod:
     created: float = 0.0
     priority: int = 0
     preemptible: bool = True
+    max_runtime: float | None = None
     foreign_gates: tuple[str, ...] = ()
     problem: str = ""
     constraints: Constraints = NO_CONSTRAINTS

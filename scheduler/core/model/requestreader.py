@@ -10,6 +10,7 @@ from typing import Any
 
 from scheduler.core.model import amounts, names
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.durations import parse_duration
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 
@@ -28,7 +29,7 @@ _READ = frozenset(
     (
         *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
         *(names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES),
-        *(names.PLACEMENT, names.PREEMPTIBLE),
+        *(names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME),
         *(names.GPU_CONTAINERS, KAI_CONTAINER, DEFAULT_CONTAINER),
     )
 )
@@ -72,6 +73,20 @@ def parse_preemptible(pod: Mapping[str, Any]) -> bool:
             f'{names.PREEMPTIBLE}: {amounts.quoted(text)}; write "true" or "false"'
         )
     return text == "true"
+
+
+def parse_max_runtime(pod: Mapping[str, Any]) -> float | None:
+    """Read for how many seconds the pod runs at most; None: as long as it likes.
+
+    Raises InvalidRequest.
+    """
+    text = _annotations(pod).get(names.MAX_RUNTIME)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except InvalidInput as problem:
+        raise InvalidRequest(f"{names.MAX_RUNTIME}: {problem}") from None
 
 
 def parse_gpu_containers(pod: Mapping[str, Any]) -> tuple[str, ...]:

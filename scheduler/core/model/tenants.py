@@ -12,7 +12,8 @@ class Tenant:
 
     `guarantee` is owed before anyone gets surplus, `weight` is the part of the surplus, `limit` the
     hard cap (None: no cap), `priority` the admins' order for the surplus, higher first. `created`
-    (seconds since the epoch) breaks ties.
+    (seconds since the epoch) breaks ties. `max_runtime`: for how many seconds its pods, and those
+    of all below it, may run; None: as long as they like.
     """
 
     name: TenantName
@@ -22,3 +23,4 @@ class Tenant:
     limit: Fraction | None = None
     priority: int = 100
     created: float = 0.0
+    max_runtime: float | None = None

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     MAKES_WAY = "MakesWay"
     RECLAIMED = "Reclaimed"
     PREEMPTED = "Preempted"
+    MAX_RUNTIME = "MaxRuntime"
 
 
 SENTENCES = {
@@ -41,6 +42,7 @@ SENTENCES = {
     Reason.DEVICE_LOST: "a GPU that it holds failed or vanished",
     Reason.RECLAIMED: "its tenant holds more than its due, and another one has less than its own",
     Reason.PREEMPTED: "a pod of its tenant with a higher priority takes its place",
+    Reason.MAX_RUNTIME: "it has run for as long as it may",
     Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
 }
 """The part that stays the same while nothing changes: kube-scheduler loops on a moving text."""

@@ -41,7 +41,10 @@ NODE_CHOSEN = (
 )
 KEYS = [
     *(f"equipoise.dev/gpu-{name}" for name in ("fraction", "memory", "count", "models")),
-    *(f"equipoise.dev/{name}" for name in ("gpu-containers", "placement", "preemptible")),
+    *(
+        f"equipoise.dev/{name}"
+        for name in ("gpu-containers", "placement", "preemptible", "max-runtime")
+    ),
     *("equipoise.dev/gang", "equipoise.dev/gang-size"),
     *("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"),
 ]

@@ -60,23 +60,24 @@ def test_it_spares_whom_it_must_and_makes_it_fairer(
         for evict in plan.evicts:
             victim, taker = evict.pod, evict.taker
             assert victim.preemptible
+            assert taker is not None
             own = victim.tenant == taker.tenant
             assert (evict.verdict.reason is Reason.PREEMPTED) is own
             assert not own or victim.priority < taker.priority
-        if len({each.taker.uid for each in plan.evicts}) == 1:
-            _check(plan, before, tree)
+        takers = {each.taker for each in plan.evicts if each.taker is not None}
+        if len(takers) == 1:
+            _check(plan, before, tree, takers.pop())
     for name, held in held_by(stage, tree).items():
         limit = next(each.limit for each in tenants if each.name == name)
         assert limit is None or held <= limit * MILLI
     assert sum(held_by(stage, tree)[top] for top in map(str, tree.children(None))) <= 5 * MILLI
 
 
-def _check(plan: Plan, held: dict[str, int], tree: TenantTree) -> None:
+def _check(plan: Plan, held: dict[str, int], tree: TenantTree, taker: Pod) -> None:
     """Hold one reclaim, admissions of its round included, against shares and guarantees."""
     for admit in plan.admits:
         for name in tree.path(admit.pod.tenant):
             held[name] += admit.placement.milli
-    taker = plan.evicts[0].taker
     after = dict(held)
     for name in tree.path(taker.tenant):
         after[name] += taker.request.total_milli

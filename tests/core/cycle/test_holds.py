@@ -43,6 +43,7 @@ STABLE = {
     Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
     Reason.RECLAIMED: "its tenant holds more than its due, and another one has less than its own",
     Reason.PREEMPTED: "a pod of its tenant with a higher priority takes its place",
+    Reason.MAX_RUNTIME: "it has run for as long as it may",
 }
 
 

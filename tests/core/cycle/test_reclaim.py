@@ -19,7 +19,12 @@ A, B, C = tenant("a"), tenant("b", created=1.0), tenant("c", created=2.0)
 
 
 def stopped(stage: Stage) -> list[tuple[str, str, Reason]]:
-    return [(each.pod.name, each.taker.name, each.verdict.reason) for each in stage.evicted]
+    return [(each.pod.name, for_whom(each), each.verdict.reason) for each in stage.evicted]
+
+
+def for_whom(evict: Evict) -> str:
+    assert evict.taker is not None
+    return evict.taker.name
 
 
 def full_of_a(cards: int = 4, *, tenants: Iterable[Tenant] = (A, B), **changes: Any) -> Stage:
@@ -168,7 +173,7 @@ def test_from_a_tenant_of_another_branch_though_its_own_branch_has_its_due() -> 
         stage.run(pod(name, whole(), owner))
     stage.waiting = [pod("c0", whole(), "c"), pod("a9", whole(), "a")]
     stage.pass_by()
-    assert [(each.pod.tenant, each.taker.name) for each in stage.evicted] == [("b", "c0")]
+    assert [(each.pod.tenant, for_whom(each)) for each in stage.evicted] == [("b", "c0")]
 
 
 def test_two_takers_never_stop_the_same_pod() -> None:
@@ -178,7 +183,7 @@ def test_two_takers_never_stop_the_same_pod() -> None:
     stage.now += PATIENCE
     evicts: tuple[Evict, ...] = stage.round().evicts
     assert len({each.pod.uid for each in evicts}) == 2
-    assert {each.taker.name for each in evicts} == {"b0", "c0"}
+    assert {for_whom(each) for each in evicts} == {"b0", "c0"}
 
 
 def test_what_is_kept_for_the_taker_itself_is_not_in_its_way() -> None:
@@ -190,7 +195,7 @@ def test_what_is_kept_for_the_taker_itself_is_not_in_its_way() -> None:
     kept = Reservation(PodUID("b0"), NodeName("n"), (0,), 0.0)
     stage.memory = Memory({PodUID("b0"): -PATIENCE}, (kept,))
     plan = stage.round()
-    assert [(each.pod.name, each.taker.name) for each in plan.evicts] == [("half", "b0")]
+    assert [(each.pod.name, for_whom(each)) for each in plan.evicts] == [("half", "b0")]
 
 
 def test_where_the_cheapest_set_is_not_allowed_another_one_of_the_node_is() -> None:
@@ -219,3 +224,32 @@ def test_what_goes_already_counts_as_held_by_who_gets_it() -> None:
     stage.memory = replace(stage.memory, blocked={**stage.memory.blocked, PodUID("b2"): 0.0})
     going = {each.pod.uid for each in plan.evicts}
     assert not _again(stage, *going).evicts
+
+
+def in_its_turn(age: float) -> Stage:
+    """b has a share of a tenth and a card that it runs on since then; a has two of its 2.9."""
+    tenants = [tenant("a", weight=29), tenant("b", weight=1, created=1.0)]
+    stage = Stage([node("n", 3)], tenants)
+    for index in range(2):
+        stage.run(pod(f"a{index}", whole(), "a"), place("n", (index, 1000, 16_000)))
+    stage.run(pod("b0", whole(), "b"), place("n", (2, 1000, 16_000)), age=age)
+    stage.waiting = [pod("a9", whole(), "a"), pod("b9", whole(), "b")]
+    return stage
+
+
+def test_who_is_in_its_turn_is_left_alone_for_its_time_by_who_is_better_off() -> None:
+    turn = PROFILE.turn_runtime
+    early = in_its_turn(turn - PATIENCE - 1)
+    early.pass_by()
+    assert early.evicted == []
+    late = in_its_turn(turn - PATIENCE)
+    late.pass_by()
+    assert stopped(late) == [("b0", "a9", Reason.RECLAIMED)]
+
+
+def test_but_not_by_who_is_worse_off() -> None:
+    stage = in_its_turn(2 * UNDISTURBED)
+    stage.tenants = [*stage.tenants, tenant("c", weight=30, created=2.0)]
+    stage.waiting = [pod("c0", whole(), "c"), *stage.waiting]
+    stage.pass_by()
+    assert [for_whom(each) for each in stage.evicted] == ["c0"]

@@ -6,7 +6,11 @@ import pytest
 
 from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidRequest
-from scheduler.core.model.requestreader import parse_preemptible, parse_request
+from scheduler.core.model.requestreader import (
+    parse_max_runtime,
+    parse_preemptible,
+    parse_request,
+)
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 from tests.core.model.pod_json import pod_of
 from tests.support.builders import by_memory, cpu_only, share, whole
@@ -167,3 +171,16 @@ def test_any_other_word_for_it_is_refused(text: object) -> None:
 )
 def test_a_request_says_itself_in_a_few_words(request_: Request, words: str) -> None:
     assert request_.describe() == words
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, None), ("2h", 7200.0), ("90s", 90.0)])
+def test_a_pod_runs_for_as_long_as_it_likes_unless_it_says_for_how_long(
+    text: str | None, seconds: float | None
+) -> None:
+    notes = {} if text is None else {names.MAX_RUNTIME: text}
+    assert parse_max_runtime(pod_of(notes)) == seconds
+
+
+def test_a_time_that_can_not_be_read_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match='max-runtime: "long" is no duration; write such as'):
+        parse_max_runtime(pod_of({names.MAX_RUNTIME: "long"}))
