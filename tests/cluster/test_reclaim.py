@@ -155,9 +155,11 @@ def test_a_pod_is_stopped_when_its_time_is_over_and_made_again(
     body = deployment("brief", 1)
     body["spec"]["template"]["metadata"]["annotations"]["equipoise.dev/max-runtime"] = "3s"
     deploy(small, body)
-    first = eventually(lambda: set(small.phases()) and running(small) and set(small.phases()), 20)
-    assert first
-    eventually(lambda: running(small) and not first & set(small.phases()), 20, what="another runs")
+    eventually(lambda: running(small) == 1, 20, what="it runs")
+    (first,) = small.phases()
+    eventually(
+        lambda: running(small) == 1 and first not in small.phases(), 20, what="another one runs"
+    )
     assert len(asked(plane, small, "pods/eviction", "create")) >= 1
 
 

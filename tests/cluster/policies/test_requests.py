@@ -41,10 +41,8 @@ NODE_CHOSEN = (
 )
 KEYS = [
     *(f"equipoise.dev/gpu-{name}" for name in ("fraction", "memory", "count", "models")),
-    *(
-        f"equipoise.dev/{name}"
-        for name in ("gpu-containers", "placement", "preemptible", "max-runtime")
-    ),
+    *(f"equipoise.dev/{name}" for name in ("gpu-containers", "placement", "preemptible")),
+    "equipoise.dev/max-runtime",
     *("equipoise.dev/gang", "equipoise.dev/gang-size"),
     *("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"),
 ]

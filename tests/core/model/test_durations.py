@@ -16,7 +16,7 @@ from scheduler.core.model.errors import InvalidInput
         ("2h", 7200),
         ("1h30m", 5400),
         ("2d", 172_800),
-        (" 1d1s ", 86_401),
+        ("1d1s ", 86_401),
     ],
 )
 def test_units_and_sums_of_them(text: str, seconds: float) -> None:
