@@ -1,19 +1,23 @@
 """`equipoise explain`: why a pod waits, or why it is where it is."""
 
 import json
+import math
 from collections.abc import Iterator
 
 import click
 
 from scheduler.cli.look import Look, admitted, cluster_options, held, looking
+from scheduler.core.cycle.latest import Latest
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.durations import format_duration
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.podreader import gates_of, read_pod
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.stored import mapping
+from scheduler.core.model.verdicts import Reason
 
 
 @click.command("explain")
@@ -85,7 +89,23 @@ def _in_line(seen: Look, pod: Pod) -> Iterator[str]:
         if hold.pod.uid == pod.uid:
             yield f"It waits, as number {number} of {len(line)} of its tenant: "
             yield f"{hold.verdict.sentence}."
+            if number == 1 and hold.verdict.reason in (Reason.WAITS_FOR_TURN, Reason.NO_ROOM):
+                yield _at_the_latest(seen.latest(hold.pod))
     yield from _standing_of(seen, plan, pod)
+
+
+def _at_the_latest(found: Latest) -> str:
+    if math.isinf(found.seconds):
+        return (
+            "Nothing bounds its wait: nobody holds enough beyond its due to be stopped for it, and "
+            "jobs may run for as long as they like; a maxRuntime of the tenants would bound it."
+        )
+    wait = format_duration(found.seconds)
+    if not found.victims:
+        return f"It starts within {wait} at the latest: that is when its turn has come."
+    whose = sorted({each.tenant for each in found.victims})
+    few = "a pod" if len(found.victims) == 1 else f"{len(found.victims)} pods"
+    return f"It starts within {wait} at the latest: {few} of {', '.join(whose)} would be stopped."
 
 
 def _standing_of(seen: Look, plan: Plan, pod: Pod) -> Iterator[str]:

@@ -14,11 +14,15 @@ import click
 from scheduler import http
 from scheduler.cli.assembly import Assembly, assemble
 from scheduler.clock import SystemClock
+from scheduler.controller.evictions import ending_seconds
 from scheduler.controller.queue import waiting
 from scheduler.controller.rounds import profile_of
+from scheduler.core.cycle.latest import Latest, latest
+from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.podreader import PodJSON
@@ -46,15 +50,31 @@ class Look:
 
     def decide(self, *more: Pod) -> Plan:
         """Return what a round would decide now, about those that wait and about some more."""
-        controller = self.parts.controller
-        return run_cycle(
-            self.parts.ledger.snapshot(
-                tenants=controller.tree.tenants.values(), lags=controller.lags
-            ),
-            [*controller.queue.pods.values(), *more],
+        return run_cycle(self.snapshot, self._waiting(*more), self.at, self.profile)
+
+    def latest(self, pod: Pod) -> Latest:
+        """Return when a waiting pod, its tenant's next, starts at the latest."""
+        return latest(
+            self.snapshot,
+            self._waiting(),
+            pod,
             self.at,
-            profile_of(self.settings, controller.mixer.mix),
+            self.profile,
+            ending_seconds=ending_seconds(self.settings.reclaim),
         )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What a round would decide on, but for what the rounds before left in memory."""
+        return self.parts.controller.snapshot()
+
+    @property
+    def profile(self) -> Profile:
+        """How a round would decide."""
+        return profile_of(self.settings, self.parts.controller.mixer.mix)
+
+    def _waiting(self, *more: Pod) -> list[Pod]:
+        return [*self.parts.controller.queue.pods.values(), *more]
 
     def standing(self, plan: Plan) -> Standing:
         """Return how everybody stands, by that plan."""

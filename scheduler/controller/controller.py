@@ -17,6 +17,7 @@ from scheduler.controller.standings import Moment
 from scheduler.controller.state import State
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.errors import LedgerError
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Node
@@ -264,6 +265,11 @@ class Controller:
         return self._state.plan
 
     # ------------------------------------------------------------------------------------- views
+
+    def snapshot(self) -> Snapshot:
+        """Return what a round would decide on now."""
+        self._state.sync()
+        return self._state.snapshot()
 
     def casualties(self) -> Mapping[PodUID, Verdict]:
         """Return the bound pods whose device failed or vanished, and what befell each."""

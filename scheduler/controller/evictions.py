@@ -16,12 +16,22 @@ from scheduler.core.model.errors import NotLeading
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Evict
 from scheduler.core.model.pods import Pod
+from scheduler.settings import Reclaim
 
 AGAIN_SECONDS = 5.0
 """So long after a refusal a pod is asked again."""
 
 SPARED_SECONDS = 600.0
 """So long one that can't even be deleted is left alone: then others are stopped in its place."""
+
+LOOP_SECONDS = 5.0
+"""Between two rounds at most: who is let wait is asked again by one."""
+
+
+def ending_seconds(settings: Reclaim) -> float:
+    """Return how long it takes at most from the decision to stop a pod until it is gone."""
+    return settings.budget_seconds + AGAIN_SECONDS + LOOP_SECONDS + settings.grace_seconds
+
 
 log = logging.getLogger(__name__)
 

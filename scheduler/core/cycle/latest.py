@@ -1,0 +1,131 @@
+"""At the latest: how long the next request of a tenant waits at most, as things stand now.
+
+Either running pods would be stopped for it, or its turn comes as jobs end. Both suppose that
+nothing breaks and nobody's share changes meanwhile; docs/concepts/fairness.md states both bounds.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
+from scheduler.core.fairness.bound import Contender, wait_by_turns
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory, Running
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Seconds until it starts at the latest, inf if nothing bounds that; whose pods would end."""
+
+    seconds: float
+    victims: tuple[Pod, ...] = ()
+
+
+def latest(
+    snapshot: Snapshot,
+    pending: Sequence[Pod],
+    pod: Pod,
+    now: float,
+    profile: Profile,
+    *,
+    ending_seconds: float,
+) -> Latest:
+    """Return it for a pod that is its tenant's next, from `now` (seconds).
+
+    `ending_seconds`: from the decision to stop pods until they are gone.
+    """
+    asked = _Question(snapshot, pending, pod, now, profile)
+    stopping, turn = asked.by_reclaim(ending_seconds), Latest(asked.by_turns())
+    return min(stopping, turn, key=lambda each: each.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    snapshot: Snapshot
+    pending: Sequence[Pod]
+    pod: Pod
+    now: float
+    profile: Profile
+
+    def by_reclaim(self, ending_seconds: float) -> Latest:
+        """See who would be stopped for it, were all patience over now."""
+        after, least = self.profile.reclaim_after, self.profile.min_runtime
+        if after is None:
+            return Latest(math.inf)
+        # First who may be stopped soon, then who is in its turn still.
+        for turn in (self.profile.turn_runtime, 0.0):
+            stopped = self._victims(turn)
+            if stopped:
+                protected = least if turn else max(least, self.profile.turn_runtime)
+                spared = max(protected - (self.now - each.since) for each in stopped)
+                pods = tuple(each.pod for each in stopped)
+                return Latest(max(after, spared) + ending_seconds, pods)
+        return Latest(math.inf)
+
+    def by_turns(self) -> float:
+        """See when its turn comes, where weights alone decide and every job has an end."""
+        tree = TenantTree(self.snapshot.tenants)
+        if not _is_plain(tree) or self.pod.request.devices != 1:
+            return math.inf
+        still = replace(self.snapshot, running=())
+        plan = run_cycle(still, self.pending, self.now, self.profile)
+        return wait_by_turns(
+            self.pod.tenant,
+            _contenders(self.snapshot, self.pending, tree, plan),
+            gpus=float(sum(plan.shares[name] for name in tree.leaves)),
+            longest=_longest(tree, self.pending, self.snapshot.running),
+            horizon=self.profile.horizon,
+        )
+
+    def _victims(self, turn: float) -> list[Running]:
+        at_once = replace(self.profile, reclaim_after=0.0, min_runtime=0.0, turn_runtime=turn)
+        asked = replace(self.snapshot, memory=Memory())
+        plan = run_cycle(asked, self.pending, self.now, at_once)
+        mine = [each for each in plan.evicts if each.taker and each.taker.uid == self.pod.uid]
+        victims = {each.pod.uid for each in mine}
+        return [each for each in self.snapshot.running if each.pod.uid in victims]
+
+
+def _is_plain(tree: TenantTree) -> bool:
+    """Whether weights alone decide between tenants that all stand side by side."""
+    leaves = [tree.tenants[name] for name in tree.leaves]
+    return not tree.inner and all(
+        each.limit is None and not each.guarantee and each.priority == leaves[0].priority
+        for each in leaves
+    )
+
+
+def _contenders(
+    snapshot: Snapshot, pending: Iterable[Pod], tree: TenantTree, plan: Plan
+) -> dict[TenantName, Contender]:
+    largest = dict.fromkeys(tree.leaves, 0.0)
+    for pod in pending:
+        if pod.tenant in largest:
+            gpus = (pod.request.total_milli or pod.request.devices * MILLI) / MILLI
+            largest[pod.tenant] = max(largest[pod.tenant], gpus)
+    return {
+        name: Contender(
+            share=float(plan.shares[name]),
+            held=held.milli / MILLI if (held := snapshot.held.get(name)) else 0.0,
+            lag=snapshot.lags.get(name, 0.0),
+            largest=largest[name],
+        )
+        for name in tree.leaves
+    }
+
+
+def _longest(tree: TenantTree, pending: Iterable[Pod], running: Iterable[Running]) -> float | None:
+    """How long any pod may run that is or will be in the way; None if one has no end."""
+    ends = []
+    for pod in (*pending, *(each.pod for each in running)):
+        said = (pod.max_runtime, tree.longest.get(pod.tenant))
+        ends.append(min((each for each in said if each is not None), default=math.inf))
+    longest = max(ends, default=math.inf)
+    return None if math.isinf(longest) else longest
