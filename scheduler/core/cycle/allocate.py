@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from zlib import crc32
 
 from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
+from scheduler.core.cycle.backfill import lend
 from scheduler.core.cycle.explain import Explainer
 from scheduler.core.cycle.reserve import honour, note_waits, reserve
 from scheduler.core.cycle.rounds import Round
@@ -74,11 +75,13 @@ def _pass_over(work: Allocation, leaf: TenantName) -> None:
 
     As nothing is taken meanwhile, caps are looked at once for all alike.
     """
-    queue, below_caps = work.this.queues[leaf], set[tuple[bool, Asked]]()
+    this, below_caps = work.this, set[tuple[bool, Asked]]()
+    queue = this.queues[leaf]
     while queue and (asked := asked_by(pod := queue[0])) in work.full:
         alike = pod.preemptible, asked
-        if alike in below_caps:
-            work.tried[leaf].append(queue.popleft())
+        may_borrow = work.kept and this.max_runtime(pod) is not None
+        if alike in below_caps and not may_borrow:
+            work.tried.setdefault(leaf, []).append(queue.popleft())
             continue
         _give_turn(work, leaf)
         if (leaf, *alike) not in work.capped:
@@ -95,12 +98,13 @@ def _check_caps(work: Allocation, pod: Pod, milli: int) -> None:
 def _place(work: Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
     asked = asked_by(pod)
     if asked in work.full:
-        return None
+        return lend(work, pod)
     among = work.this.snapshot.eligibility.now(pod.constraints)
     placement = work.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
     if placement is None:
         work.full.add(asked)
         work.misses[leaf] += 1
+        placement = lend(work, pod)
     return placement
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.cycle.rounds import Round
@@ -42,7 +42,7 @@ class Allocation:
     a cap forbids. Room only shrinks in a round, so for what was asked in vain it stays `full`.
     `misses` counts how often a place was looked for in vain. `fixed` is milli-GPU of
     non-preemptible pods by tenant. `kept` is what is free of the devices reserved for a pod: it is
-    taken in the trial, so that nobody else gets it.
+    taken in the trial, so that nobody else gets it; `sure`: by when (seconds) it can start.
     """
 
     this: Round
@@ -56,6 +56,7 @@ class Allocation:
     limited: dict[TenantName, list[Pod]] = field(default_factory=dict)
     misses: Counter[TenantName] = field(default_factory=Counter)
     kept: dict[PodUID, Placement] = field(default_factory=dict)
+    sure: dict[PodUID, float] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, this: Round) -> "Allocation":
@@ -99,6 +100,13 @@ class Allocation:
             # There is room again that was looked for in vain before.
             self.full.clear()
 
+    def keep_less(self, uid: PodUID, lent: Placement) -> None:
+        """Keep for the pod what is left of its devices once that is taken."""
+        kept = self.kept[uid]
+        self.trial.give(kept, NOTHING)
+        self.kept[uid] = less = _less(kept, lent)
+        self.trial.take(less, NOTHING)
+
     @contextmanager
     def without(self, uid: PodUID) -> Iterator[None]:
         """Try things as if the pod had no reservation; they are taken back at the end."""
@@ -118,3 +126,17 @@ class Allocation:
         if not pod.preemptible:
             this.tree.charge(self.fixed, pod.tenant, placement.milli)
         this.admits.append(Admit(pod, placement, others))
+
+
+def _less(kept: Placement, taken: Placement) -> Placement:
+    milli = {slot.index: slot.milli for slot in taken.slots}
+    mib = {slot.index: slot.memory_mib for slot in taken.slots}
+    slots = (
+        replace(
+            slot,
+            milli=max(0, slot.milli - milli.get(slot.index, 0)),
+            memory_mib=max(0, slot.memory_mib - mib.get(slot.index, 0)),
+        )
+        for slot in kept.slots
+    )
+    return Placement(kept.node, tuple(slots))
