@@ -73,6 +73,23 @@ def test_it_spares_whom_it_must_and_makes_it_fairer(
     assert sum(held_by(stage, tree)[top] for top in map(str, tree.children(None))) <= 5 * MILLI
 
 
+@settings(max_examples=40, deadline=None)
+@given(tenants=TREES, running=pods("r", 6), waiting=pods("w", 6))
+def test_it_comes_to_an_end(tenants: list[Tenant], running: list[Pod], waiting: list[Pod]) -> None:
+    """Nobody ends by himself, and yet, after a while, nobody is stopped any more."""
+    stage = Stage([node("n", 3), node("m", 2)], tenants)
+    for each in running:
+        if stage.fits(each):
+            stage.run(each)
+    stage.waiting, count = list(waiting), 0
+    # Two hours: longer than anybody's turn.
+    for _ in range(120):
+        stage.now += PATIENCE
+        count = len(stage.evicted)
+        stage.round()
+    assert len(stage.evicted) == count <= 2 * (len(running) + len(waiting))
+
+
 def _check(plan: Plan, held: dict[str, int], tree: TenantTree, taker: Pod) -> None:
     """Hold one reclaim, admissions of its round included, against shares and guarantees."""
     for admit in plan.admits:
