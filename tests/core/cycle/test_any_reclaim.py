@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.ids import TenantName
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.tenants import Tenant
@@ -88,6 +89,32 @@ def test_it_comes_to_an_end(tenants: list[Tenant], running: list[Pod], waiting: 
         count = len(stage.evicted)
         stage.round()
     assert len(stage.evicted) == count <= 2 * (len(running) + len(waiting))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    weights=st.lists(st.integers(0, 9), min_size=3, max_size=3),
+    running=st.lists(st.sampled_from("abc"), min_size=5, max_size=5),
+    waiting=st.lists(st.sampled_from("abc"), min_size=1, max_size=6),
+)
+def test_where_somebody_has_a_pod_too_much_who_lacks_one_gets_it_by_the_stated_time(
+    weights: list[int], running: list[str], waiting: list[str]
+) -> None:
+    tenants = [tenant(name, weight=each) for name, each in zip("abc", weights, strict=True)]
+    stage = Stage([node("n", 3), node("m", 2)], tenants)
+    for number, owner in enumerate(running):
+        stage.run(pod(f"r{number}", whole(), owner))
+    stage.waiting = [
+        pod(f"w{number}", whole(), owner, created=float(number))
+        for number, owner in enumerate(waiting)
+    ]
+    shares = stage.round().shares
+    stage.now += PATIENCE
+    over = {name for name in "abc" if running.count(name) - 1 >= shares[TenantName(name)]}
+    short = {name for name in waiting if running.count(name) + 1 <= shares[TenantName(name)]}
+    plan = stage.round()
+    if over and short:
+        assert {each.taker.tenant for each in plan.evicts if each.taker} & short
 
 
 def _check(plan: Plan, held: dict[str, int], tree: TenantTree, taker: Pod) -> None:
