@@ -60,6 +60,7 @@ class Loop:
         state, now = self._state, self._state.clock.now()
         state.expire()
         if not state.active:
+            self._counted = now
             return
         await self.before_round()
         pending, delayed = state.pending(now)

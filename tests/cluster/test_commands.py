@@ -70,6 +70,7 @@ def test_they_tell_who_has_what_and_why(
     said = run(plane, "explain", f"{namespace}/late")
     assert "no GPU that it may use has enough free now" in said
     assert "number 1 of 1 of its tenant" in said
+    assert "Nothing bounds its wait" in said
 
     file = tmp_path / "pod.yaml"
     file.write_text(json.dumps({"kind": "Pod", **pod("more", "1")}))

@@ -181,3 +181,13 @@ async def test_how_long_pods_were_held_is_counted_by_reason() -> None:
     await world.after(5)
     await world.after(1)
     assert world.eyes.held_for == {Reason.NO_ROOM: 10 + 5 + 2}
+
+
+async def test_who_only_follows_counts_nobodys_waiting() -> None:
+    world = World()
+    await world.after(0)
+    world.controller.set_active(False)
+    await world.after(100)
+    world.controller.set_active(True)
+    await world.after(0)
+    assert world.eyes.held_for == {Reason.NO_ROOM: 0.0}
