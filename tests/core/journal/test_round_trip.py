@@ -1,0 +1,78 @@
+"""Whatever a round saw and decided comes back from its line, and gives the same plan again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.journal.comparing import replay
+from scheduler.core.journal.inputs import Inputs
+from scheduler.core.journal.reading import Entry, Reader, parse
+from scheduler.core.journal.writing import Recorder
+from scheduler.core.model.nodes import Node
+from scheduler.core.model.plans import Plan
+from scheduler.core.packing.policies import POLICIES
+from tests.core.journal.worlds import PATIENCE, World
+from tests.support import builders
+from tests.support.builders import tenant
+
+TREES = st.sampled_from(
+    [
+        [tenant("a"), tenant("b", created=3.5), tenant("c")],
+        [tenant("a", weight=0), tenant("b", guarantee=2), tenant("c", limit=1, priority=200)],
+        [tenant("t", limit=3), tenant("a", "t"), tenant("b", "t", guarantee="1/3"), tenant("c")],
+    ]
+)
+STEPS = st.sampled_from(
+    ["arrive", "arrive", "arrive", "round", "round", "round", "end", "ill", "node", "no node",
+     "close", "open", "tenants", "wait", "wait", "ending", "mix", "odd claim"]
+)  # fmt: skip
+
+
+def write_and_read(rounds: Sequence[tuple[Inputs, Plan]]) -> list[Entry]:
+    recorder, reader = Recorder(), Reader()
+    return [reader.read(parse(recorder.line(inputs, plan))) for inputs, plan in rounds]
+
+
+def assert_same(read: Inputs, saw: Inputs) -> None:
+    one, other = read.snapshot, saw.snapshot
+    assert one.columns.same_as(other.columns)
+    assert one.columns.remains == other.columns.remains
+    assert one.columns.uuids == other.columns.uuids
+    assert (one.tenants, one.lags, one.memory) == (other.tenants, other.lags, other.memory)
+    assert one.held == other.held
+    assert sorted(each.pod.uid for each in one.running) == sorted(
+        each.pod.uid for each in other.running
+    )
+    assert all(each in other.running for each in one.running)
+    assert (read.nodes, read.closed, read.holdings) == (saw.nodes, saw.closed, saw.holdings)
+    assert (read.pending, read.now) == (saw.pending, saw.now)
+    mixes = (read.profile.mix.weights, saw.profile.mix.weights)
+    assert mixes[0] == mixes[1]
+    assert read.by(replace(read.profile, mix=saw.profile.mix)).profile == saw.profile
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cluster=builders.labelled_clusters(),
+    tenants=TREES,
+    policy=st.sampled_from(list(POLICIES)),
+    steps=st.lists(st.tuples(STEPS, st.integers(0, 999)), max_size=40),
+    data=st.data(),
+)
+def test_every_round_of_any_history_comes_back_and_is_decided_alike(
+    cluster: list[Node],
+    tenants: list[object],
+    policy: str,
+    steps: list[tuple[str, int]],
+    data: st.DataObject,
+) -> None:
+    world = World(cluster, tenants, Profile(policy, reclaim_after=PATIENCE, reserve_after=PATIENCE))
+    for step, number in [*steps, ("round", 0)]:
+        world.step(step, number, data.draw)
+    for entry, (inputs, plan) in zip(write_and_read(world.rounds), world.rounds, strict=True):
+        assert_same(entry.inputs, inputs)
+        assert entry.plan == plan
+        assert replay(entry.inputs) == plan
