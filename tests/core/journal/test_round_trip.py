@@ -16,7 +16,7 @@ from scheduler.core.model.plans import Plan
 from scheduler.core.packing.policies import POLICIES
 from tests.core.journal.worlds import PATIENCE, World
 from tests.support import builders
-from tests.support.builders import tenant
+from tests.support.builders import node, tenant
 
 TREES = st.sampled_from(
     [
@@ -25,6 +25,7 @@ TREES = st.sampled_from(
         [tenant("t", limit=3), tenant("a", "t"), tenant("b", "t", guarantee="1/3"), tenant("c")],
     ]
 )
+PLAIN = [node("n0", 2), node("n1", 1)]
 STEPS = st.sampled_from(
     ["arrive", "arrive", "arrive", "round", "round", "round", "end", "ill", "node", "no node",
      "close", "open", "tenants", "wait", "wait", "ending", "mix", "odd claim"]
@@ -56,10 +57,10 @@ def assert_same(read: Inputs, saw: Inputs) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    cluster=builders.labelled_clusters(),
+    cluster=st.one_of(builders.labelled_clusters(), st.just(PLAIN)),
     tenants=TREES,
     policy=st.sampled_from(list(POLICIES)),
-    steps=st.lists(st.tuples(STEPS, st.integers(0, 999)), max_size=40),
+    steps=st.lists(st.tuples(STEPS, st.integers(0, 999)), min_size=5, max_size=40),
     data=st.data(),
 )
 def test_every_round_of_any_history_comes_back_and_is_decided_alike(

@@ -49,15 +49,19 @@ class World:
         if what == "round":
             self.round(carry_out=number % 4 > 0)
         elif what == "arrive":
-            self.made += 1
-            arrived = draw(builders.pods(st.just(f"p{self.made}")))
-            self.waiting[arrived.uid] = replace(arrived, constraints=draw(builders.constraints()))
+            for _ in range(1 + number % 4):
+                self.made += 1
+                arrived = draw(builders.pods(st.just(f"p{self.made}")))
+                if number % 5 == 0:
+                    arrived = replace(arrived, constraints=draw(builders.constraints()))
+                self.waiting[arrived.uid] = arrived
         elif what in ("end", "ending", "odd claim"):
             self._claims(what, number)
         elif what == "wait":
-            self.now += number / 7
+            self.now += number / 4
         elif what == "tenants":
-            self.tenants = [*self.tenants, tenant(f"late{number}", weight=number)]
+            self.made += 1
+            self.tenants = [*self.tenants, tenant(f"late{self.made}", weight=number)]
         elif what == "mix":
             few = [share(100 + number % 800), *(each.request for each in self.waiting.values())]
             self.profile = replace(self.profile, mix=Mix.of(few))
