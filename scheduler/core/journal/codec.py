@@ -23,7 +23,8 @@ _REQUIRED = object()
 
 def encode(value: Any) -> Any:
     """Return what json.dumps takes for a value of the model."""
-    return _encoder(type(value))(value)
+    kind: Any = type(value)
+    return _encoder(kind)(value)
 
 
 def decode(kind: Any, raw: Any) -> Any:

@@ -13,6 +13,7 @@ from scheduler.core.journal.reading import Entry, Reader, parse
 from scheduler.core.journal.writing import Recorder
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
+from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.policies import POLICIES
 from tests.core.journal.worlds import PATIENCE, World
 from tests.support import builders
@@ -65,7 +66,7 @@ def assert_same(read: Inputs, saw: Inputs) -> None:
 )
 def test_every_round_of_any_history_comes_back_and_is_decided_alike(
     cluster: list[Node],
-    tenants: list[object],
+    tenants: list[Tenant],
     policy: str,
     steps: list[tuple[str, int]],
     data: st.DataObject,
