@@ -66,8 +66,9 @@ class JournalFile:
             self._open()
             self._recorder.start_over()
         assert self._file is not None
-        line = self._recorder.line(inputs, plan, lost=self._lost)
-        self._file.write(f"{line}\n".encode())
+        for piece in self._recorder.pieces(inputs, plan, lost=self._lost):
+            self._file.write(piece.encode())
+        self._file.write(b"\n")
         self._file.flush()
 
     def _open(self) -> None:

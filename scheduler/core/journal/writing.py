@@ -47,19 +47,26 @@ class Recorder:
 
     def line(self, inputs: Inputs, plan: Plan, *, lost: int = 0) -> str:
         """Return the line of a round, without its end; `lost` rounds before it have none."""
+        return "".join(self.pieces(inputs, plan, lost=lost))
+
+    def pieces(self, inputs: Inputs, plan: Plan, *, lost: int = 0) -> Iterator[str]:
+        """Yield the line in small pieces, all of which have to be taken.
+
+        As one text a large cluster would take its size in memory several times over, and keep
+        every other thread waiting.
+        """
         head: dict[str, Any] = {"v": VERSION, "at": inputs.now}
         if self._told is None:
             self._told, head["whole"] = _Told(), True
         if lost:
             head["lost"] = lost
         told = self._told
-        said = [_dumps(head)[1:-1], *_inputs(told, inputs)]
-        said += (
-            f'"{name}":{_dumps(part)}'
-            for name, part in parts(plan, told.plan, inputs.snapshot.memory)
-        )
+        yield _dumps(head)[:-1]
+        yield from _inputs(told, inputs)
+        for name, part in parts(plan, told.plan, inputs.snapshot.memory):
+            yield f',"{name}":{_dumps(part)}'
+        yield "}"
         told.plan, told.values["memory"] = plan, plan.memory
-        return "{" + ",".join(said) + "}"
 
 
 def _inputs(told: _Told, inputs: Inputs) -> Iterator[str]:
@@ -112,7 +119,7 @@ def _value(told: _Told, name: str, value: Any) -> Iterator[str]:
     """What is told whole whenever it changed."""
     if told.values.get(name, _ABSENT) != value:
         told.values[name] = value
-        yield f'"{name}":{_dumps(encode(value))}'
+        yield f',"{name}":{_dumps(encode(value))}'
 
 
 def _mapping(told: _Told, name: str, after: Mapping[Any, Any]) -> Iterator[str]:
@@ -123,10 +130,12 @@ def _mapping(told: _Told, name: str, after: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _section(name: str, changed: Iterator[tuple[Any, Any]]) -> Iterator[str]:
-    # Item by item: a large cluster in one call would keep all other threads waiting.
-    items = [f"{_dumps(key)}:{_dumps(encode(value))}" for key, value in changed]
-    if items:
-        yield f'"{name}":{{{",".join(items)}}}'
+    before = f',"{name}":{{'
+    for key, value in changed:
+        yield f"{before}{_dumps(key)}:{_dumps(encode(value))}"
+        before = ","
+    if before == ",":
+        yield "}"
 
 
 def _dumps(value: Any) -> str:
