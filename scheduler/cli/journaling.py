@@ -1,7 +1,8 @@
 """Where journals are written: beside a live controller, and by the demo."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from scheduler.controller.controller import Controller
@@ -14,8 +15,8 @@ LARGEST = 1_000_000
 """MiB: the demo's journal is one file."""
 
 
-@contextlib.contextmanager
-def journaling(settings: Journal, controller: Controller) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def journaling(settings: Journal, controller: Controller) -> AsyncIterator[None]:
     """Have rounds taken down beside the event loop while the block lasts, if a path is set."""
     if not settings.path:
         yield
@@ -25,7 +26,7 @@ def journaling(settings: Journal, controller: Controller) -> Iterator[None]:
     try:
         yield
     finally:
-        journal.close()
+        await asyncio.to_thread(journal.close)
 
 
 @contextlib.contextmanager

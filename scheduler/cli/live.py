@@ -93,7 +93,7 @@ async def live(
         extender = await stack.enter_async_context(_extender(world))
         page = await stack.enter_async_context(_page(world, webhook.ready))
         parts = world.parts
-        stack.enter_context(journaling(settings.journal, parts.controller))
+        await stack.enter_async_context(journaling(settings.journal, parts.controller))
         work = (
             world.mirror.run(),
             parts.nodes.run(),
