@@ -11,13 +11,14 @@ from scheduler.core.journal.comparing import replay
 from scheduler.core.journal.inputs import Inputs
 from scheduler.core.journal.reading import Entry, Reader, parse
 from scheduler.core.journal.writing import Recorder
+from scheduler.core.model.ids import PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.policies import POLICIES
 from tests.core.journal.worlds import PATIENCE, World
 from tests.support import builders
-from tests.support.builders import node, tenant
+from tests.support.builders import device, node, place, pod, tenant, whole
 
 TREES = st.sampled_from(
     [
@@ -74,7 +75,23 @@ def test_every_round_of_any_history_comes_back_and_is_decided_alike(
     world = World(cluster, tenants, Profile(policy, reclaim_after=PATIENCE, reserve_after=PATIENCE))
     for step, number in [*steps, ("round", 0)]:
         world.step(step, number, data.draw)
-    for entry, (inputs, plan) in zip(write_and_read(world.rounds), world.rounds, strict=True):
+    # The last one is told in two ways: as what changed, and whole, as after a rotation.
+    rounds = [*world.rounds, world.rounds[-1]]
+    entries = [*write_and_read(world.rounds), *write_and_read(world.rounds[-1:])]
+    for entry, (inputs, plan) in zip(entries, rounds, strict=True):
         assert_same(entry.inputs, inputs)
         assert entry.plan == plan
         assert replay(entry.inputs) == plan
+
+
+def test_what_was_never_looked_at_isn_t_in_a_picture_of_the_whole_either() -> None:
+    """A stranger's memory on a node that was closed when it came: no sentence speaks of memory."""
+    world = World([node("n1", 1, closed="x"), node("n2", 1)], [tenant("a")], Profile("best-fit"))
+    world.ledger.put_nodes([node("n1", [device("n1/0", foreign_mib=4_000)], closed="x")])
+    world.waiting[PodUID("p")] = pod("p", whole(1))
+    world.ledger.bind(pod("q", whole(1)), place("n2", (0, 1000, 16_000)))
+    plan = world.round()
+    (entry,) = write_and_read(world.rounds)
+    assert_same(entry.inputs, world.rounds[0][0])
+    assert replay(entry.inputs) == plan
+    assert "memory" not in plan.holds[0].verdict.detail
