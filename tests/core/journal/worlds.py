@@ -47,6 +47,7 @@ class World:
     def step(self, what: str, number: int, draw: Draw) -> None:
         """Have something happen; `number` says to whom."""
         if what == "round":
+            self.now += number / 8
             self.round(carry_out=number % 4 > 0)
         elif what == "arrive":
             for _ in range(1 + number % 4):
@@ -57,8 +58,6 @@ class World:
                 self.waiting[arrived.uid] = arrived
         elif what in ("end", "ending", "odd claim"):
             self._claims(what, number)
-        elif what == "wait":
-            self.now += number / 4
         elif what == "tenants":
             self.made += 1
             self.tenants = [*self.tenants, tenant(f"late{self.made}", weight=number)]
