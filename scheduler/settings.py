@@ -165,6 +165,18 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Journal:
+    """What rounds saw and decided, for `equipoise replay`; see docs/reference/journal.md.
+
+    `path`: a file; "", the default, writes none. Past so many `megabytes` (MiB) it is renamed to
+    PATH.1, over the one before, and begun anew.
+    """
+
+    path: str = ""
+    megabytes: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them."""
 
@@ -177,3 +189,4 @@ class Settings:
     leadership: Leadership = field(default_factory=Leadership)
     webhook: Webhook = field(default_factory=Webhook)
     agent: Agent = field(default_factory=Agent)
+    journal: Journal = field(default_factory=Journal)

@@ -8,6 +8,7 @@ import gc
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -16,7 +17,9 @@ from scheduler import http
 from scheduler.cli.demoplay import Options, with_limit
 from scheduler.cli.demorun import run
 from scheduler.cli.demoscreen import Screen, tell
-from scheduler.clock import SystemClock
+from scheduler.cli.journaling import writing
+from scheduler.clock import Clock, SystemClock
+from scheduler.controller.ports import Journal
 from scheduler.core.model.errors import InvalidInput
 from scheduler.simulator import virtualtime
 from scheduler.simulator.demoreport import Report
@@ -54,26 +57,44 @@ def chosen(*, seconds: float, seed: int, host: str, port: int, no_web: bool) -> 
 @click.command("demo")
 @choices
 @click.option("--fast", is_flag=True, help="In virtual time: as fast as it goes, without the page.")
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what rounds saw and decided there, for `equipoise replay`.",
+)
 @click.pass_context
 def demo(
-    context: click.Context, /, as_json: bool, fast: bool, no_web: bool, **options: Any
+    context: click.Context,
+    /,
+    as_json: bool,
+    fast: bool,
+    no_web: bool,
+    journal: Path | None,
+    **options: Any,
 ) -> None:
     """Share 20 mocked GPUs between one large tenant and six small ones that come later.
 
     Ends by itself with a report; exit status 1 if a GPU was sold twice.
     """
-    report = _run(chosen(no_web=no_web or fast, **options), fast=fast, quiet=as_json)
+    wanted = chosen(no_web=no_web or fast, **options)
+    with writing(journal) as kept:
+        report = _run(wanted, kept, fast=fast, quiet=as_json)
     tell(report, as_json=as_json)
     if not report.sound:
         context.exit(1)
 
 
-def _run(options: Options, *, fast: bool, quiet: bool) -> Report:
+def _run(options: Options, journal: Journal | None, *, fast: bool, quiet: bool) -> Report:
     with Screen(options.seconds, quiet=quiet) as screen:
         if fast:
             options, clock = replace(options, sockets=False), virtualtime.LoopClock()
-            return virtualtime.run(run(options, clock, show=screen.show, listening=screen.page))
+            return virtualtime.run(_work(options, clock, screen, journal))
         # What was imported stays: the collector needn't look at it in the middle of a call.
         gc.freeze()
-        work = run(options, SystemClock(), show=screen.show, listening=screen.page)
+        work = _work(options, SystemClock(), screen, journal)
         return http.run(with_limit(work, options.seconds + 30))
+
+
+async def _work(options: Options, clock: Clock, screen: Screen, journal: Journal | None) -> Report:
+    return await run(options, clock, show=screen.show, listening=screen.page, journal=journal)

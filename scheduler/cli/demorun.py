@@ -18,6 +18,7 @@ from scheduler.cli.demoplay import (
 from scheduler.cli.embedded import Embedded, embedded
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
+from scheduler.controller.ports import Journal
 from scheduler.core.model.standing import Standing
 from scheduler.device.mock import DEMO, load_nodes
 from scheduler.settings import Extender, Settings
@@ -30,7 +31,12 @@ from scheduler.web.history import History
 
 
 async def run(
-    options: Options, clock: Clock, *, show: Show, listening: Callable[[str], None]
+    options: Options,
+    clock: Clock,
+    *,
+    show: Show,
+    listening: Callable[[str], None],
+    journal: Journal | None = None,
 ) -> Report:
     """Run the demo and return its report. `listening` is told the page's address."""
     recording, history = Recording(), History(step=SAMPLE_SECONDS)
@@ -50,6 +56,7 @@ async def run(
         observe=recording.observe_request,
         runs_for=_seconds_of,
         sockets=options.sockets,
+        journal=journal,
     ) as cluster:
         world = _World(cluster)
         async with _page(options, world, history, recording, listening):

@@ -13,7 +13,7 @@ from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
 from scheduler.controller.feed import Feed
 from scheduler.controller.planner import Planner
-from scheduler.controller.ports import Watcher
+from scheduler.controller.ports import Journal, Watcher
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.errors import AlreadyAssigned, BindRefused
 from scheduler.core.model.ids import NodeName, TenantName
@@ -104,14 +104,18 @@ async def embedded(
     observe: Observe,
     runs_for: RunsFor,
     sockets: bool = True,
+    journal: Journal | None = None,
 ) -> AsyncIterator[Embedded]:
     """Run a cluster with Equipoise on it while the block lasts; a namespace is its tenant's.
 
     Without `sockets` the extender is called by HTTP within the process, as virtual time needs it.
+    The `journal` is told of every round.
     """
     cluster, began = EmbeddedCluster(clock), clock.now()
     nodes = nodes_at(machines, 0.0)
     ours = equip(cluster, nodes, tenants, settings=settings, clock=clock, watcher=watcher)
+    if journal is not None:
+        ours.controller.take_down(journal)
     kubelets = Kubelets(cluster, clock, runs_for=runs_for)
     app = create_app(ours.extender, observe=observe)
     async with (

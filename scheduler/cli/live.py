@@ -11,6 +11,7 @@ from scheduler import http
 from scheduler.cli.admission import admission
 from scheduler.cli.assembly import Assembly, assemble
 from scheduler.cli.elected import elected
+from scheduler.cli.journaling import journaling
 from scheduler.cli.running import running
 from scheduler.clock import Clock, SystemClock
 from scheduler.controller.ports import Watcher
@@ -92,6 +93,7 @@ async def live(
         extender = await stack.enter_async_context(_extender(world))
         page = await stack.enter_async_context(_page(world, webhook.ready))
         parts = world.parts
+        await stack.enter_async_context(journaling(settings.journal, parts.controller))
         work = (
             world.mirror.run(),
             parts.nodes.run(),

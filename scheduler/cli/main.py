@@ -64,6 +64,9 @@ COMMANDS = {
     "whatif": Entry(
         "scheduler.cli.whatif:whatif", "Say whether a pod could start now, and what it lacks."
     ),
+    "replay": Entry(
+        "scheduler.cli.replay:command", "Decide again about a journal's rounds, and compare."
+    ),
     "agent": Entry("scheduler.cli.agent:agent", "Publish this node's GPUs and what uses them."),
 }
 

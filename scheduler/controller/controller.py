@@ -10,7 +10,7 @@ from scheduler.controller.journeys import Journey
 from scheduler.controller.lagbook import Service
 from scheduler.controller.loop import Loop
 from scheduler.controller.mixer import Mixer
-from scheduler.controller.ports import Applier, Watcher
+from scheduler.controller.ports import Applier, Journal, Watcher
 from scheduler.controller.queue import Queue
 from scheduler.controller.rounds import Rounds
 from scheduler.controller.standings import Moment
@@ -253,6 +253,10 @@ class Controller:
     def prepare_rounds(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have this awaited before every round."""
         self._loop.before_round = work
+
+    def take_down(self, journal: Journal) -> None:
+        """Have every round taken down there from now on."""
+        self._loop.journal = journal
 
     async def run(self) -> None:
         """Run rounds whenever something changed, until cancelled."""

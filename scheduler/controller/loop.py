@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 from scheduler.controller.execution import Execution
-from scheduler.controller.ports import Watcher
+from scheduler.controller.ports import Journal, Watcher
 from scheduler.controller.rounds import Rounds
 from scheduler.controller.state import State
+from scheduler.core.journal.inputs import Inputs
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.plans import Plan
+from scheduler.core.model.pods import Pod
 
 COALESCE_SECONDS = 0.02
 """Events of one burst make one round: so long the loop waits after the first."""
@@ -29,7 +33,7 @@ async def _nothing() -> None:
 
 
 class Loop:
-    """Runs rounds on what is known. `before_round` is awaited before each."""
+    """Runs rounds on what is known; `before_round` is awaited before each, `journal` told of it."""
 
     def __init__(
         self, state: State, rounds: Rounds, execution: Execution, *, watcher: Watcher
@@ -38,6 +42,7 @@ class Loop:
         self._execution, self._watcher = execution, watcher
         self._counted = state.clock.now()
         self.before_round: Callable[[], Awaitable[None]] = _nothing
+        self.journal: Journal | None = None
 
     async def run(self) -> None:
         """Run rounds until cancelled; what they began is cancelled then, too."""
@@ -65,10 +70,12 @@ class Loop:
         await self.before_round()
         pending, delayed = state.pending(now)
         tree, snapshot = state.tree, state.snapshot()
+        note = self._noting(snapshot, pending, now)
         outcome = await self._rounds.decide(snapshot, pending, now, mix=state.mixer.mix)
         if not state.decides_for(tree):
             # Decided in somebody else's place, or for tenants that are others by now.
             return
+        note(outcome.plan)
         for phase, seconds in outcome.took.items():
             self._watcher.observe_cycle(phase, seconds)
         self._count_holds(now)
@@ -89,6 +96,17 @@ class Loop:
             return COALESCE_SECONDS
         rest = REST * (perf_counter() - began)
         return min(max(rest, COALESCE_SECONDS), MOST_REST_SECONDS)
+
+    def _noting(
+        self, snapshot: Snapshot, pending: Sequence[Pod], now: float
+    ) -> Callable[[Plan], None]:
+        """Keep what the round sees, which may be another by the time that its plan is there."""
+        journal, state = self.journal, self._state
+        if journal is None:
+            return lambda _plan: None
+        profile = self._rounds.profile(state.mixer.mix)
+        inputs = Inputs.of(state.ledger, snapshot, pending, now, profile)
+        return lambda plan: journal.note(inputs, plan)
 
     def _count_holds(self, now: float) -> None:
         """Count how long pods were held by the plan before, and why."""

@@ -1,9 +1,10 @@
-"""What the controller needs from outside: somebody who carries out, and somebody who watches."""
+"""What the controller needs from outside: who carries out, who watches, who takes it down."""
 
 from typing import Protocol
 
+from scheduler.core.journal.inputs import Inputs
 from scheduler.core.model.ids import NodeName, TenantName
-from scheduler.core.model.plans import Admit, Hold
+from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Verdict
 
@@ -78,4 +79,12 @@ class Watcher(Protocol):
 
     def observe_cycle(self, phase: str, seconds: float) -> None:
         """A phase of a round took so many seconds."""
+        ...
+
+
+class Journal(Protocol):
+    """Takes down what rounds saw and decided; `telemetry.journalthread.JournalThread` is one."""
+
+    def note(self, inputs: Inputs, plan: Plan) -> None:
+        """A round came to that plan. Returns at once, and raises nothing."""
         ...

@@ -46,9 +46,13 @@ class Rounds:
     ) -> Outcome:
         """Decide about the pending pods; `now` in seconds since the epoch."""
         if self._worker_above is None or len(pending) <= self._worker_above:
-            return _decide(snapshot, pending, now, profile_of(self._settings, mix))
-        profile = profile_of(self._settings, self._twin_of(mix))
+            return _decide(snapshot, pending, now, self.profile(mix))
+        profile = self.profile(self._twin_of(mix))
         return await asyncio.to_thread(_decide, snapshot, pending, now, profile)
+
+    def profile(self, mix: Mix) -> Profile:
+        """Return how a round decides where people ask for that mix."""
+        return profile_of(self._settings, mix)
 
     def _twin_of(self, mix: Mix) -> Mix:
         """A mix keeps tables of what it looked at last: each thread needs its own."""

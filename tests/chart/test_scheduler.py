@@ -89,3 +89,17 @@ def test_the_status_page_is_for_whom_the_values_name() -> None:
     assert {"ports": [{"port": "http"}]} in policy["ingress"]
     (port,) = one(opened, "Service", "equipoise")["spec"]["ports"]
     assert port["nodePort"] == 30880
+
+
+def test_a_journal_has_a_volume_of_its_own_and_only_where_it_is_asked_for() -> None:
+    def volume(*arguments: str) -> list[JSON]:
+        spec = deployment(*arguments)["spec"]["template"]["spec"]
+        mounts = [each["mountPath"] for each in container(spec, "serve")["volumeMounts"]]
+        assert ("/var/lib/equipoise" in mounts) is bool(arguments)
+        return [each for each in spec["volumes"] if each["name"] == "journal"]
+
+    assert volume() == []
+    path = "--set=settings.journal.path=/var/lib/equipoise/journal.jsonl"
+    assert volume(path) == [{"name": "journal", "emptyDir": {"sizeLimit": "256Mi"}}]
+    (sized,) = volume(path, "--set=settings.journal.megabytes=10")
+    assert sized["emptyDir"] == {"sizeLimit": "94Mi"}

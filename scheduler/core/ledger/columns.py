@@ -5,6 +5,7 @@ capacity is 0 and nothing ever fits.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,21 @@ CHANGES_KEPT = 100_000
 _PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram", "pods_cap", "free_pods")
 _PER_DEVICE = ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "model", "load")
 _ARRAYS = (*_PER_NODE, *_PER_DEVICE, "mig", "shut", "hosted")
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What columns keep of rows that are others by now: it changes order and words, no amount.
+
+    `width` as in Columns, `models` in their order; what once mattered is looked at ever after.
+    """
+
+    width: int = 1
+    models: tuple[str, ...] = ()
+    mig_models: frozenset[str] = frozenset()
+    memory_matters: bool = False
+    pods_matter: bool = False
+    load_matters: bool = False
 
 
 def hosted_kind(request: Request) -> int:
@@ -104,6 +120,28 @@ class Columns:
             milli = max(int(self.cap.sum(axis=1).max(initial=0)), 1)
             self._largest = (self.epoch, (cpu, milli))
         return self._largest[1]
+
+    @property
+    def remains(self) -> Remains:
+        """What can't be told from the rows alone."""
+        return Remains(
+            width=self.width,
+            models=tuple(self.models),
+            mig_models=frozenset(self.mig_models),
+            memory_matters=self.memory_matters,
+            pods_matter=self.pods_matter,
+            load_matters=self.load_matters,
+        )
+
+    def resume(self, remains: Remains) -> None:
+        """Go on as columns would from which these remain, so that answers are the same."""
+        self.models += [name for name in remains.models if name not in self.models]
+        self.mig_models = set(remains.mig_models)
+        self.memory_matters = remains.memory_matters
+        self.pods_matter, self.load_matters = remains.pods_matter, remains.load_matters
+        if remains.width > self.width:
+            self._grow(len(self.names), remains.width)
+        self.epoch += 1
 
     def add(self, nodes: Sequence[Node]) -> None:
         """Append rows for new nodes, all free."""
