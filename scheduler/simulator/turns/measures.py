@@ -94,4 +94,5 @@ class Measures:
     @property
     def evicted_part(self) -> float:
         """Part of all service that was lost."""
-        return self.lost / math.fsum(self.got.values())
+        got = math.fsum(self.got.values())
+        return self.lost / got if got else 0.0
