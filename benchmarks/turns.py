@@ -1,29 +1,25 @@
 """Turns in virtual time: who is served how much, how long the next one waits, what it costs.
 
-Four workloads (scheduler/simulator/turns/workloads.py) under three rules, which differ in what is
-done for a request that waits: nothing, GPUs kept free as they drain, and running pods stopped too.
+Four workloads (scheduler/simulator/turns/workloads.py) under the rules of rules.py beside it: ours,
+ours without reservations and reclaim, first come first served, whole shares as in KAI-Scheduler.
 Prints a table in Markdown and ends by itself:
-`python benchmarks/turns.py [--days 1] [--seeds 1] [--only mixed]`.
+`python benchmarks/turns.py [--days 1] [--seeds 1] [--only mixed] [--rule equipoise] [--plot FILE]`.
 """
 
 import argparse
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
-from scheduler.core.cycle.profile import Profile
+from scheduler.simulator.turns.groups import by_name, look
 from scheduler.simulator.turns.measures import Measures
+from scheduler.simulator.turns.rules import RULES, Rule
 from scheduler.simulator.turns.workloads import DAY, WORKLOADS, Workload
 from scheduler.simulator.turns.world import World
 
-PLAIN = Profile(policy="best-fit", min_runtime=120.0)
-RULES = {
-    "turns": PLAIN,
-    "… and reservations after 12 min": replace(PLAIN, reserve_after=720.0),
-    "… and reclaim after 5 min": replace(PLAIN, reserve_after=720.0, reclaim_after=300.0),
-}
 HEAD = (
     "workload, seed",
     "rule",
@@ -64,13 +60,30 @@ class Row:
         yield f"{self.took:.0f}"
 
 
-def measure(workload: Workload, seed: int, rule: str) -> Row:
+def measure(workload: Workload, seed: int, rule: Rule) -> Row:
     """Play it once."""
     began = time.perf_counter()
-    measures = World(workload, RULES[rule], Random(seed)).run()
+    measures = World(workload, rule.profile, Random(seed), decide=rule.decide).run()
     gpus = sum(len(node.devices) for node in workload.nodes)
     name = f"{workload.name}, {seed}"
-    return Row(name, rule, measures, gpus, time.perf_counter() - began)
+    return Row(name, rule.name, measures, gpus, time.perf_counter() - began)
+
+
+def picture(rows: Sequence[Row], path: Path) -> None:
+    """Draw service ÷ due: a panel for each workload and seed."""
+    from scheduler.simulator.turns.plot import draw  # noqa: PLC0415 - needs matplotlib
+
+    draw(
+        {
+            name: [
+                (row.rule, look(row.measures, by_name(row.measures.tree.leaves)))
+                for row in rows
+                if row.name == name
+            ]
+            for name in dict.fromkeys(row.name for row in rows)
+        },
+        path,
+    )
 
 
 def main() -> None:
@@ -79,13 +92,18 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=0.25)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", choices=list(WORKLOADS))
+    parser.add_argument("--rule", choices=list(RULES))
+    parser.add_argument("--plot", type=Path, metavar="FILE")
     asked = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}", flush=True)
+    rows = []
     for name in [asked.only] if asked.only else WORKLOADS:
         for seed in range(1, asked.seeds + 1):
-            for rule in RULES:
-                row = measure(WORKLOADS[name](asked.days * DAY), seed, rule)
-                print(f"| {' | '.join(row.cells())} |", flush=True)
+            for rule in [asked.rule] if asked.rule else RULES:
+                rows.append(measure(WORKLOADS[name](asked.days * DAY), seed, RULES[rule]))
+                print(f"| {' | '.join(rows[-1].cells())} |", flush=True)
+    if asked.plot:
+        picture(rows, asked.plot)
 
 
 if __name__ == "__main__":

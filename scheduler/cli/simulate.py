@@ -1,4 +1,7 @@
-"""`equipoise simulate`: replay a trace by several policies and seeds, and compare."""
+"""`equipoise simulate`: replay a trace by several policies and seeds, and compare.
+
+With `--tenants` its pods are work of tenants that share the nodes: see simulateturns.py.
+"""
 
 import json
 import os
@@ -9,23 +12,31 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scheduler.cli import simulateturns
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.packing.policies import POLICIES
+from scheduler.simulator.sidebyside import side_by_side
 from scheduler.simulator.traces import report
-from scheduler.simulator.traces.experiment import Run, Task, run_all
+from scheduler.simulator.traces.experiment import Run, Task, execute
 from scheduler.simulator.traces.published import read_published
 from scheduler.simulator.traces.synthetic import NAME as SYNTHETIC
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from scheduler.simulator.traces.trace import DEVICE_MEMORY_MIB, Trace
 from scheduler.simulator.traces.tracefile import ENVIRONMENT, find_traces, list_traces, read_trace
 
+Given = TypeVar("Given")
+Done = TypeVar("Done")
+
 MOST_SEEDS = 1000
+ONE_SEED = (42,)
+"""Of runs in virtual time, each of which takes minutes, unless more are asked for."""
 NO_TRACES = (
     f"no traces found (--traces, {ENVIRONMENT}, ../shared/traces), so what follows is a synthetic "
     "workload of 120 nodes; docs/guides/simulate.md says where to get the openb traces"
@@ -104,7 +115,8 @@ def _cores() -> int:
     show_default=True,
     callback=_seeds,
     metavar="A-B[,C…]",
-    help="Each seed is another order of arrival.",
+    help="Each seed is another order of arrival; with --tenants, another owner of each pod, and "
+    "by default only 42.",
 )
 @click.option(
     "--load",
@@ -113,6 +125,22 @@ def _cores() -> int:
     type=click.IntRange(1, 1000),
     help="How much arrives, in percent of all GPUs.",
 )
+@click.option(
+    "--tenants",
+    "shared",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Play the trace in virtual time as work of the tenants of FILE (YAML), by rule.",
+)
+@click.option(
+    "--rule",
+    "rules",
+    default="all",
+    show_default=True,
+    callback=simulateturns.rules,
+    metavar="NAME[,NAME…]",
+    help=f"With --tenants: rules to compare: {', '.join(simulateturns.RULE_NAMES)}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every run as JSON.")
 @click.option("--curve", is_flag=True, help="With --json: allocation and fragmentation by load.")
 @click.option(
@@ -120,7 +148,8 @@ def _cores() -> int:
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw allocation and fragmentation against load (.png, .svg, .pdf).",
+    help="Draw allocation and fragmentation against load, or service against due with --tenants "
+    "(.png, .svg, .pdf).",
 )
 @click.option(
     "--placements",
@@ -136,12 +165,16 @@ def _cores() -> int:
     show_default="cores",
     help="Processes side by side; results don't depend on it.",
 )
+@click.pass_context
 def simulate(
+    context: click.Context,
     folder: str | None,
     names: str,
     policies: tuple[str, ...],
     seeds: tuple[int, ...],
     load: int,
+    shared: Path | None,
+    rules: tuple[str, ...],
     as_json: bool,
     curve: bool,
     picture: Path | None,
@@ -153,13 +186,25 @@ def simulate(
     Every pod of the trace is tried once, when it arrives, and stays where it is placed; pods go on
     arriving until they have asked for --load percent of the cluster's GPUs. Printed is the part of
     all GPUs that is allocated then, and when 100 % have arrived: mean and spread over the seeds.
+
+    With --tenants pods come and go as in the trace, and wait where there is no room: printed is
+    what each size of tenant got of what it was due, and how long it waited, by rule.
     """
+    _check_options(context, shared)
     if curve and not as_json:
         raise click.UsageError("--curve adds to the JSON; give --json as well")
     draw = _artist(picture) if picture else None
     if placements:
         _check_folder(placements)
     found = find_traces(folder, os.environ)
+    if shared:
+        seeds = seeds if _is_given(context, "seeds") else ONE_SEED
+        asked = simulateturns.prepare(shared, _read(found, _names(names)), rules, seeds)
+        played = simulateturns.play(asked, lambda *each: _run(*each, jobs=jobs))
+        simulateturns.show(asked, played, as_json=as_json)
+        if picture:
+            simulateturns.draw(played, picture)
+        return
     plan = Plan(_read(found, _names(names)), policies, seeds, load)
     tasks = [
         Task(
@@ -174,7 +219,8 @@ def simulate(
         for policy in policies
         for seed in seeds
     ]
-    runs = _run(tasks, jobs)
+    told = "{0.trace}, {0.policy}, seed {0.seed}"
+    runs = _run(execute, tasks, told.format, jobs=jobs)
     if placements:
         _write_placements(placements, runs)
     if draw and picture:
@@ -197,8 +243,30 @@ def _read(folder: Path | None, names: Sequence[str]) -> tuple[Trace, ...]:
     )
 
 
-def _run(tasks: Sequence[Task], jobs: int) -> list[Run]:
-    runs: dict[int, Run] = {}
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _check_options(context: click.Context, shared: Path | None) -> None:
+    """Refuse options that would be read by nobody."""
+    if shared is None:
+        if _is_given(context, "rules"):
+            raise click.UsageError("--rule compares rules between tenants; give --tenants as well")
+        return
+    for name in ("policies", "load", "curve", "placements"):
+        if _is_given(context, name):
+            option = next(each.opts[0] for each in context.command.params if each.name == name)
+            raise click.UsageError(f"{option} has no meaning with --tenants; leave it out")
+
+
+def _run(
+    execute: Callable[[Given], Done],
+    tasks: Sequence[Given],
+    describe: Callable[[Done], str],
+    *,
+    jobs: int,
+) -> list[Done]:
+    runs: dict[int, Done] = {}
     with Progress(
         TextColumn("replaying"),
         BarColumn(),
@@ -210,11 +278,9 @@ def _run(tasks: Sequence[Task], jobs: int) -> list[Run]:
         disable=not sys.stderr.isatty(),
     ) as progress:
         bar = progress.add_task("", total=len(tasks))
-        for number, run in run_all(tasks, jobs=jobs):
+        for number, run in side_by_side(execute, tasks, jobs=jobs):
             runs[number] = run
-            progress.update(
-                bar, advance=1, description=f"{run.trace}, {run.policy}, seed {run.seed}"
-            )
+            progress.update(bar, advance=1, description=describe(run))
     return [runs[number] for number in range(len(tasks))]
 
 

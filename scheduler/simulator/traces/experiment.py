@@ -1,10 +1,6 @@
-"""Many replays side by side: traces × policies × seeds, in as many processes as there are cores."""
+"""One replay of traces × policies × seeds, and what it comes to; it depends on its task alone."""
 
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
 
 from scheduler.simulator.traces import measures
 from scheduler.simulator.traces.placementfile import write_placements
@@ -78,32 +74,3 @@ def execute(task: Task) -> Run:
         curve=points,
         placements=write_placements(workload.events, done.places) if task.placements else "",
     )
-
-
-def run_all(tasks: Sequence[Task], *, jobs: int) -> Iterator[tuple[int, Run]]:
-    """Execute every task; yield its number and its run as each is done.
-
-    What a run yields depends on its task alone, except for the seconds it took.
-    """
-    if min(jobs, len(tasks)) <= 1:
-        yield from ((number, execute(task)) for number, task in enumerate(tasks))
-        return
-    # Forking would copy the threads that draw the progress bar in a state nobody knows.
-    with ProcessPoolExecutor(
-        max_workers=min(jobs, len(tasks)),
-        mp_context=get_context("spawn"),
-        initializer=_leave_interrupts_to_the_parent,
-    ) as pool:
-        try:
-            numbers = {pool.submit(execute, task): number for number, task in enumerate(tasks)}
-            for future in as_completed(numbers):
-                yield numbers[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():
-                worker.terminate()
-            raise
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

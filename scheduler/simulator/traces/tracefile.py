@@ -60,8 +60,7 @@ def list_traces(folder: Path) -> list[str]:
 
 def read_trace(folder: Path, name: str) -> Trace:
     """Read one trace; raise InvalidFile, or InvalidInput if the folder has none of that name."""
-    node_file = _node_file(folder)
-    pod_file = _first(folder, [f"{prefix}{name}.csv" for prefix in _POD_PREFIXES])
+    node_file, pod_file = _node_file(folder), find_pods(folder, name)
     if node_file is None or pod_file is None:
         known = ", ".join(list_traces(folder)) or "none"
         raise InvalidInput(f'{folder}: there is no trace "{name}"; those there are: {known}')
@@ -71,6 +70,11 @@ def read_trace(folder: Path, name: str) -> Trace:
     if not trace.demand:
         raise InvalidFile(str(pod_file), "no pod asks for a GPU; at least one must")
     return trace
+
+
+def find_pods(folder: Path, name: str) -> Path | None:
+    """Return the list of pods of one trace; None if the folder has none."""
+    return _first(folder, [f"{prefix}{name}.csv" for prefix in _POD_PREFIXES])
 
 
 def read_nodes(path: Path) -> tuple[Node, ...]:

@@ -8,14 +8,16 @@ from fractions import Fraction
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.pods import Pod
+from scheduler.simulator.turns.windows import Windows
 
 
 @dataclass(slots=True)
 class Measures:
     """GPU-seconds by leaf: `got`, `due`, and `due_delivered`: due of what was delivered.
 
-    `worst` is the longest wait (seconds) of a request from when it was its tenant's next until it
-    started; `lost` GPU-seconds of jobs that were stopped, `evictions` how many.
+    `waits` are those (seconds) of requests that were their tenant's next ones when they started,
+    from when they were that; `worst` is the longest one, with those who still wait. `lost` are
+    GPU-seconds of jobs that were stopped, `evictions` how many.
     """
 
     tree: TenantTree
@@ -23,6 +25,8 @@ class Measures:
     due: dict[TenantName, float] = field(default_factory=dict)
     due_delivered: dict[TenantName, float] = field(default_factory=dict)
     worst: dict[TenantName, float] = field(default_factory=dict)
+    waits: dict[TenantName, list[float]] = field(default_factory=dict)
+    windows: Windows | None = None
     lost: float = 0.0
     evictions: int = 0
     starts: int = 0
@@ -45,18 +49,18 @@ class Measures:
         has = {leaf: float(held.get(leaf, 0)) for leaf in self.tree.leaves}
         total = math.fsum(due.values())
         rho = math.fsum(has.values()) / total if total else 0.0
+        delivered = {leaf: due[leaf] * rho for leaf in self.tree.leaves}
         for leaf in self.tree.leaves:
             self.got[leaf] = self.got.get(leaf, 0.0) + has[leaf] * seconds
             self.due[leaf] = self.due.get(leaf, 0.0) + due[leaf] * seconds
-            delivered = due[leaf] * rho * seconds
-            self.due_delivered[leaf] = self.due_delivered.get(leaf, 0.0) + delivered
+            owed = self.due_delivered.get(leaf, 0.0)
+            self.due_delivered[leaf] = owed + delivered[leaf] * seconds
+        if self.windows is not None:
+            self.windows.passed(now - seconds, now, has, delivered)
 
-    def heads(self, now: float, waiting: Iterable[Pod]) -> None:
+    def heads(self, now: float, next_ones: Iterable[Pod]) -> None:
         """Note who is next of each tenant now."""
-        first: dict[TenantName, Pod] = {}
-        for pod in waiting:
-            if pod.tenant not in first or pod.turn < first[pod.tenant].turn:
-                first[pod.tenant] = pod
+        first = {pod.tenant: pod for pod in next_ones}
         for leaf, pod in first.items():
             if self._next.get(leaf, ("", 0.0))[0] != pod.uid:
                 self._next[leaf] = (pod.uid, now)
@@ -64,12 +68,14 @@ class Measures:
         for leaf in self._next.keys() - first.keys():
             del self._next[leaf]
 
-    def started(self, now: float, pod: Pod) -> None:
-        """A request got its place."""
+    def started(self, now: float, pod: Pod, *, was_next: bool) -> None:
+        """A request got its place; `was_next`: it had not passed another one of its tenant."""
         self.starts += 1
         uid, since = self._next.get(pod.tenant, ("", now))
-        if uid == pod.uid:
-            self.worst[pod.tenant] = max(self.worst.get(pod.tenant, 0.0), now - since)
+        waited = now - since if uid == pod.uid else 0.0
+        self.worst[pod.tenant] = max(self.worst.get(pod.tenant, 0.0), waited)
+        if was_next:
+            self.waits.setdefault(pod.tenant, []).append(waited)
 
     def stopped(self, gpus: float, seconds: float) -> None:
         """A job was stopped, and what it did is lost."""
@@ -82,9 +88,11 @@ class Measures:
 
     def served(self, leaf: TenantName) -> float:
         """Return service ÷ due of what was delivered."""
-        return self.got[leaf] / self.due_delivered[leaf] if self.due_delivered[leaf] else math.nan
+        due = self.due_delivered.get(leaf)
+        return self.got[leaf] / due if due else math.nan
 
     @property
     def evicted_part(self) -> float:
         """Part of all service that was lost."""
-        return self.lost / math.fsum(self.got.values())
+        got = math.fsum(self.got.values())
+        return self.lost / got if got else 0.0

@@ -16,12 +16,15 @@ from scheduler.core.cycle.run import run_cycle
 from scheduler.core.fairness.lag import Lags, advance, forget_credit
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.ledger.snapshot import Runs
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Memory, Running
+from scheduler.core.model.running import Memory
+from scheduler.simulator.turns.line import Line
 from scheduler.simulator.turns.measures import Measures
+from scheduler.simulator.turns.rules import Decide
 from scheduler.simulator.turns.workloads import QUEUED, Job, Workload, job
 
 
@@ -31,21 +34,24 @@ class _Active:
 
     job: Job
     pod: Pod
-    started: float | None = None
     runs: int = 0
 
 
 class World:
-    """The state between two instants."""
+    """The state between two instants. `decide` says who starts and who is stopped."""
 
-    def __init__(self, workload: Workload, profile: Profile, dice: Random) -> None:
+    def __init__(
+        self, workload: Workload, profile: Profile, dice: Random, *, decide: Decide = run_cycle
+    ) -> None:
         self.workload, self.profile, self.dice = workload, profile, dice
+        self.decide = decide
         self.now, self.memory = 0.0, Memory()
         self.tree = TenantTree(self.workload.tenants)
         self.ledger = Ledger(self.workload.nodes)
         self.lags = Lags({}, 0.0)
         self.shares: Mapping[TenantName, Fraction] = {}
-        self.waiting: dict[PodUID, Pod] = {}
+        self.waiting = Line()
+        self.since: dict[PodUID, float] = {}
         self.active: dict[PodUID, _Active] = {}
         self.measures = Measures(self.tree)
         self._numbers = itertools.count()
@@ -90,12 +96,13 @@ class World:
         number = next(self._numbers)
         uid = PodUID(f"{number:09}")
         pod = Pod(uid, each.tenant, f"job-{number}", each.tenant, each.request, created=self.now)
-        self.waiting[uid] = pod
+        self.waiting.add(pod)
         self.active[uid] = _Active(each, pod)
 
     def _end(self, uid: PodUID) -> None:
         leaf = self.active.pop(uid).job.tenant
         self.ledger.release(uid)
+        del self.since[uid]
         maker = self.workload.endless.get(leaf)
         if maker is not None:
             self._line_up(job(leaf, *maker(self.dice)))
@@ -107,7 +114,7 @@ class World:
             self._carry_out(plan)
             if not plan.evicts:
                 break
-        self.measures.heads(self.now, self.waiting.values())
+        self.measures.heads(self.now, self.waiting.next_ones())
         for patience in (self.profile.reserve_after, self.profile.reclaim_after):
             if patience is not None:
                 self._look_again(patience)
@@ -122,34 +129,30 @@ class World:
     def _decide(self) -> Plan:
         snapshot = replace(
             self.ledger.snapshot(tenants=self.workload.tenants, lags=self.lags.values),
-            running=tuple(
-                Running(each.pod, each.placement, self.active[uid].started or 0.0)
-                for uid, each in self.ledger.holdings.items()
-            )
-            if self.profile.reclaim_after is not None
-            else (),
+            running=Runs(self.ledger.holdings, self.since),
             memory=self.memory,
         )
-        return run_cycle(snapshot, self.waiting.values(), self.now, self.profile)
+        return self.decide(snapshot, self.waiting, self.now, self.profile)
 
     def _carry_out(self, plan: Plan) -> None:
         self.memory, self.shares = plan.memory, plan.shares
         idle = [name for name, wanted in plan.demand.items() if not wanted]
         self.lags = forget_credit(self.lags, idle)
-        for admit in plan.admits:
-            uid = admit.pod.uid
-            self.ledger.bind(admit.pod, admit.placement)
-            del self.waiting[uid]
-            active = self.active[uid]
-            active.started, active.runs = self.now, active.runs + 1
-            self.measures.started(self.now, admit.pod)
-            self._plan(self.now + active.job.seconds, "end", (uid, active.runs))
+        # Another rule may start somebody in the same moment where somebody was stopped for it.
         for evict in plan.evicts:
             uid = evict.pod.uid
             active = self.active[uid]
             held = self.ledger.release(uid)
             assert held is not None
-            assert active.started is not None
-            self.measures.stopped(held.placement.milli / MILLI, self.now - active.started)
-            active.started, active.runs = None, active.runs + 1
-            self.waiting[uid] = active.pod
+            self.measures.stopped(held.placement.milli / MILLI, self.now - self.since.pop(uid))
+            active.runs += 1
+            self.waiting.add(active.pod)
+        for admit in plan.admits:
+            uid = admit.pod.uid
+            self.ledger.bind(admit.pod, admit.placement)
+            was_next = self.waiting.remove(uid)
+            active = self.active[uid]
+            active.runs += 1
+            self.since[uid] = self.now
+            self.measures.started(self.now, admit.pod, was_next=was_next)
+            self._plan(self.now + active.job.seconds, "end", (uid, active.runs))

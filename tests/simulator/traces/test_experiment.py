@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model.errors import InvalidFile
+from scheduler.simulator.sidebyside import side_by_side
 from scheduler.simulator.traces import report
-from scheduler.simulator.traces.experiment import Run, Task, loads_reported, run_all
+from scheduler.simulator.traces.experiment import Run, Task, execute, loads_reported
 from scheduler.simulator.traces.published import read_published
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
@@ -33,7 +34,10 @@ def test_what_a_run_yields_does_not_depend_on_the_number_of_processes() -> None:
         for seed in (1, 2)
     ]
     alone, beside = (
-        [replace(done, seconds=0.0) for _, done in sorted(run_all(tasks, jobs=jobs), key=first)]
+        [
+            replace(done, seconds=0.0)
+            for _, done in sorted(side_by_side(execute, tasks, jobs=jobs), key=first)
+        ]
         for jobs in (1, 2)
     )
     assert alone == beside
@@ -48,7 +52,9 @@ def test_the_synthetic_workload_is_small_and_tells_the_policies_apart() -> None:
     trace = synthetic_trace()
     assert len(trace.nodes) == 120
     tasks = [Task(trace, policy, 42, 130) for policy in ("fgd", "best-fit", "spread")]
-    fgd, best_fit, spread = (done.allocation[130] for _, done in run_all(tasks, jobs=1))
+    fgd, best_fit, spread = (
+        done.allocation[130] for _, done in side_by_side(execute, tasks, jobs=1)
+    )
     assert fgd is not None
     assert best_fit is not None
     assert spread is not None
@@ -61,7 +67,7 @@ def test_the_default_trace_gives_the_published_allocation(policy: str) -> None:
     assert TRACES is not None
     trace = read_trace(TRACES, "default")
     tasks = [Task(trace, policy, seed, 130) for seed in (42, 43, 44)]
-    runs = [done for _, done in run_all(tasks, jobs=1)]
+    runs = [done for _, done in side_by_side(execute, tasks, jobs=1)]
     (summary,) = report.summarise(runs, read_published(TRACES))
     assert set(summary.allocation) <= set(summary.published)
     for load, figure in summary.allocation.items():
