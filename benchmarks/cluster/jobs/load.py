@@ -11,7 +11,7 @@ from tests.support.controlplane.api import JSON
 
 AT_ONCE = 32
 IGNORED: JSON = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
-"""A pod that is stopped for others is no failure of its Job, which makes it again at once."""
+"""A pod that is stopped for others is no failure of its Job, however often."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def measure(nodes: int) -> Jobs:
         ours = _told(fill(here, jobs, gpus("1")))
         here.running(here.large)
         verdicts = tuple(_told(tries.verdict(here)) for _ in range(VERDICTS))
-        reclaims = tuple(_told(tries.reclaim(here)) for _ in range(RECLAIMS))
+        reclaims = tuple(_told(tries.reclaim(here, number)) for number in range(RECLAIMS))
         exchange = _told(tries.exchange(here, jobs // 2))
         peak = peak_mib(here.processes["serve"].pid)
     return Jobs(nodes, stock, ours, verdicts, reclaims, exchange, at_once, peak)

@@ -71,16 +71,18 @@ def verdict(ground: Ground) -> Verdict:
     return Verdict(took["never"], took["fits"] - between)
 
 
-def reclaim(ground: Ground) -> float:
+def reclaim(ground: Ground, number: int) -> float:
     """Seconds beyond the patience until one GPU of the large tenant is the small one's.
 
-    Everything is as it was afterwards: the Job that was stopped has its GPU again.
+    The cluster is full again afterwards, by a further Job of the large tenant: the one that was
+    stopped comes back after ten seconds or more, by the rule of its controller.
     """
     time.sleep(SETTLE_SECONDS)
     with Bound(ground.plane, 1, {}, ground.large.pods) as again:
         began = time.monotonic()
         ground.small.submit(["one"], gpus("1"))
         took = _moments(ground, {"one": _is_bound}, began)["one"]
+        ground.large.submit([f"next-{number}"], gpus("1"))
         _clear(ground, ["one"])
         again.wait(LIMIT_SECONDS)
     return took - PATIENCE_SECONDS
