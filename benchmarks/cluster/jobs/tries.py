@@ -98,7 +98,8 @@ def exchange(ground: Ground, jobs: int) -> Exchange:
             began = time.monotonic()
             ground.small.submit([f"half-{number}" for number in range(jobs)], gpus("1"))
             bound.wait(LIMIT_SECONDS)
-        auditor.caught_up()
+        # Those who were stopped are told why they wait, one after another.
+        auditor.caught_up(LIMIT_SECONDS)
         problems = tuple(auditor.problems())
     finally:
         auditor.close()
