@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
@@ -26,17 +27,26 @@ def cpu(processes: Mapping[str, Process]) -> dict[str, float]:
     return {**used, "client": mine.user + mine.system}
 
 
+def peak_mib(pid: int) -> float:
+    """Return the most memory that a process ever held (VmHWM), MiB."""
+    for line in (Path("/proc") / str(pid) / "status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(pid)
+
+
 @dataclass
 class Bound:
     """Counts pods from the moment in which they have a node, in a thread of its own.
 
     `first` and `last` are seconds of time.monotonic, with the CPU that `processes` had used by
-    then; `last` is that of pod number `wanted`.
+    then; `last` is that of pod number `wanted`. `path`: which pods, such as those of a namespace.
     """
 
     plane: ControlPlane
     wanted: int
     processes: dict[str, Process]
+    path: str = PODS
     count: int = 0
     first: float = 0.0
     last: float = 0.0
@@ -47,7 +57,7 @@ class Bound:
 
     def __enter__(self) -> "Bound":
         self._api = Api(self.plane.kubeconfig())
-        listed = self._api.get(PODS, {**HAS_NODE, "limit": "1"})
+        listed = self._api.get(self.path, {**HAS_NODE, "limit": "1"})
         self._version = str(listed["metadata"]["resourceVersion"])
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -84,7 +94,7 @@ class Bound:
         while not self._ending.is_set():
             query = {**HAS_NODE, "resourceVersion": self._version}
             try:
-                for event in self._api.watch(PODS, query, idle_seconds=1.0):
+                for event in self._api.watch(self.path, query, idle_seconds=1.0):
                     self._version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] == "ADDED":
                         self._met()

@@ -1,9 +1,8 @@
 """What others notice while 10,000 pods are planned and released, and what that takes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmarks.cluster.meter import Bound
+from benchmarks.cluster.meter import Bound, peak_mib
 from benchmarks.cluster.probes import Latency, Probe, counted
 from benchmarks.cluster.world import LIMIT_SECONDS, Acting, World, acting
 from tests.support.controlplane.replicas import answers
@@ -58,14 +57,6 @@ def _watched(bound: Bound, replica: Acting) -> Planning:
     )
     used = serve.usage().cpu_seconds
     return Planning(bound.wanted, bound.per_second, latencies, used, peak_mib(serve.pid))
-
-
-def peak_mib(pid: int) -> float:
-    """Return the most memory that a process ever held (VmHWM), MiB."""
-    for line in (Path("/proc") / str(pid) / "status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(pid)
 
 
 def _filter(names: list[str]) -> object:

@@ -21,6 +21,20 @@ LIMIT_SECONDS = 300.0
 """The longest that one run may take."""
 
 
+def account(plane: ControlPlane, name: str) -> Path:
+    """Return the kubeconfig of a ServiceAccount of kube-system that may do everything.
+
+    By a token, as ours has: certificates would have the API server verify one at each request.
+    """
+    if plane.api.find(f"{BINDINGS}/{name}") is None:
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+        subject = {"kind": "ServiceAccount", "namespace": "kube-system", "name": name}
+        reference = {**role, "name": "cluster-admin"}
+        body = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+        plane.api.post(BINDINGS, body)
+    return plane.service_account("kube-system", name)
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A plane with `nodes` nodes of 8 GPUs each. Equipoise's resources are defined; it isn't on."""
@@ -31,17 +45,8 @@ class World:
 
     @property
     def stock(self) -> Path:
-        """Return the kubeconfig of a stock scheduler: a ServiceAccount's token, as ours has.
-
-        Certificates would have the API server verify one at each request.
-        """
-        account = {"kind": "ServiceAccount", "namespace": "kube-system", "name": "stock"}
-        if self.plane.api.find(f"{BINDINGS}/stock") is None:
-            role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
-            reference = {**role, "name": "cluster-admin"}
-            body = {"metadata": {"name": "stock"}, "roleRef": reference, "subjects": [account]}
-            self.plane.api.post(BINDINGS, body)
-        return self.plane.service_account("kube-system", "stock")
+        """Return the kubeconfig of a stock scheduler."""
+        return account(self.plane, "stock")
 
     def counting(self, pods: int) -> Bound:
         """Count pods as they get a node, and the CPU time of the plane's processes."""

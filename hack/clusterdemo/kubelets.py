@@ -18,7 +18,7 @@ BEGAN = "message: {{ $now | Quote }}\n"
 
 def start(plane: ControlPlane) -> None:
     """Start kwok with kwok's own stages and that of the demo; it ends with the plane."""
-    argv = components.kwok(plane.layout, plane.kubeconfig("kwok", MASTERS))
+    argv = components.kwok(plane.layout, plane.options, plane.kubeconfig("kwok", MASTERS))
     argv.remove(f"--config={READY}")
     argv += [f"--config={stage}" for stage in (_ready(plane.folder), ENDING)]
     # `Now` is in the zone of the process, and jq reads only UTC.

@@ -40,7 +40,7 @@ class Loop:
     ) -> None:
         self._state, self._rounds = state, rounds
         self._execution, self._watcher = execution, watcher
-        self._counted = state.clock.now()
+        self._counted = self._decided = state.clock.now()
         self.before_round: Callable[[], Awaitable[None]] = _nothing
         self.journal: Journal | None = None
 
@@ -63,6 +63,7 @@ class Loop:
     async def round(self) -> None:
         """Run one round; its plan is being carried out when this returns."""
         state, now = self._state, self._state.clock.now()
+        self._decided = now
         state.expire()
         if not state.active:
             self._counted = now
@@ -116,6 +117,11 @@ class Loop:
             self._watcher.observe_hold(reason, pods * (now - before))
 
     def _patience(self) -> float:
-        now = self._state.clock.now()
-        ends = (self._state.backoffs.next_end(now), self._state.next_patience(now))
-        return min([IDLE_SECONDS, *(end - now for end in ends if end is not None)])
+        """Seconds until the next round, unless something changes before.
+
+        What came to its end while the last round was under way is due at once: that round decided
+        as of its beginning.
+        """
+        state, now, seen = self._state, self._state.clock.now(), self._decided
+        ends = (state.backoffs.next_end(seen), state.next_patience(seen))
+        return min([IDLE_SECONDS, *(max(end - now, 0.0) for end in ends if end is not None)])

@@ -63,7 +63,7 @@ def _start_kubelets(plane: ControlPlane) -> None:
     stage["spec"]["delay"] = {"durationMilliseconds": RUN_MILLISECONDS}
     slow = plane.folder / "pod-complete.yaml"
     slow.write_text(yaml.safe_dump(stage))
-    argv = components.kwok(plane.layout, plane.kubeconfig("kwok", MASTERS))
+    argv = components.kwok(plane.layout, plane.options, plane.kubeconfig("kwok", MASTERS))
     argv[argv.index(f"--config={BINARIES / 'stages' / slow.name}")] = f"--config={slow}"
     plane.processes["kwok"] = Process(argv, plane.layout.log("kwok"))
 

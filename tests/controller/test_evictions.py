@@ -1,7 +1,11 @@
 """Running pods that are stopped for others: asked, asked again, deleted in the end, or let be."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
+from scheduler.clock import Clock
 from scheduler.controller.evictions import AGAIN_SECONDS, SPARED_SECONDS
 from scheduler.controller.state import State
 from scheduler.core.ledger.ledger import Ledger
@@ -11,6 +15,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
 from scheduler.core.model.verdicts import Reason
 from scheduler.settings import Fairness, Reclaim, Settings
+from scheduler.simulator import virtualtime
 from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, tenant, whole
 from tests.support.extenders import ManualClock
@@ -25,19 +30,20 @@ TAKER = pod("taker", whole(), "b")
 class World:
     """Tenant a has both cards, the second one for a shorter time; b waits for one."""
 
-    def __init__(self, reclaim: Reclaim = RECLAIM) -> None:
+    def __init__(self, reclaim: Reclaim = RECLAIM, *, clock: Clock | None = None) -> None:
         self.clock, self.hands, self.eyes = ManualClock(), Hands(), Eyes()
+        now = clock or self.clock
         self.ledger = Ledger([node("n1", 2)])
         self.controller = controller(
             self.ledger,
             [tenant("a"), tenant("b")],
-            clock=self.clock,
+            clock=now,
             hands=self.hands,
             eyes=self.eyes,
             settings=Settings(reclaim=reclaim, fairness=Fairness(reserve_seconds=None)),
         )
         for index, name in enumerate(["old", "young"]):
-            self.runs(pod(name, whole(), "a"), index, self.clock.time - 500 + 10 * index)
+            self.runs(pod(name, whole(), "a"), index, now.now() - 500 + 10 * index)
         self.controller.add(TAKER)
 
     def runs(self, running: Pod, index: int, since: float) -> None:
@@ -171,6 +177,26 @@ async def test_the_loop_wakes_up_when_a_patience_is_over() -> None:
     assert state.next_patience(120.0 + PATIENCE) == 100.0 + (
         Settings().fairness.reserve_seconds or 0.0
     )
+
+
+def test_a_patience_that_ends_while_a_round_is_under_way_waits_for_no_other_news() -> None:
+    async def main() -> tuple[list[str], list[str]]:
+        clock = virtualtime.LoopClock()
+        world = World(replace(RECLAIM, patience_seconds=7.0), clock=clock)
+        slow = [0.0]
+        world.controller.prepare_rounds(lambda: asyncio.sleep(slow[0]))
+        running = asyncio.create_task(world.controller.run())
+        await asyncio.sleep(6.5)
+        slow[0] = 1.0
+        world.controller.put_nodes([node("n2", 0)])
+        await asyncio.sleep(1.4)
+        before = [name for name, _, _ in world.hands.stopped]
+        await asyncio.sleep(1.4)
+        running.cancel()
+        await asyncio.wait({running})
+        return before, [name for name, _, _ in world.hands.stopped]
+
+    assert virtualtime.run(main()) == ([], ["young"])
 
 
 async def test_how_long_pods_were_held_is_counted_by_reason() -> None:

@@ -14,15 +14,16 @@ request until those pods are gone. Those behind the first request of a tenant ar
 far as they fit into its share, and as its tenant has lacked room for so many for as long.
 """
 
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
 from scheduler.core.cycle.balance import Balance
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.cycle.victims import Offer, cheapest, waste
+from scheduler.core.cycle.victims import Cost, Offer, cheapest, least
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.plans import Evict
@@ -100,7 +101,7 @@ class _Search:
 
     work: Allocation
     running: dict[NodeName, list[Running]]
-    nodes: list[tuple[tuple[float, float, str], NodeName]]
+    nodes: list[tuple[Cost, NodeName]]
     served: set[PodUID] = field(default_factory=set)
 
     @classmethod
@@ -118,7 +119,7 @@ class _Search:
             elif each.pod.preemptible and this.now - each.since >= this.profile.min_runtime:
                 running[node].append(each)
                 this.lowest[leaf] = min(this.lowest.get(leaf, each.pod.priority), each.pod.priority)
-        nodes = [(min(waste(this.now, each) for each in pods), at) for at, pods in running.items()]
+        nodes = [(least(this.now, pods), at) for at, pods in running.items()]
         search = cls(work, running, sorted(nodes))
         search._count_those_served(going)
         return search
@@ -171,8 +172,8 @@ class _Search:
         if not balance.possible:
             return None
         best: Offer | None = None
-        for least, node in self.nodes:
-            if best is not None and least[0] > best.cost[0]:
+        for at_least, node in self.nodes:
+            if best is not None and at_least > best.cost:
                 break
             row = columns.row.get(node)
             if row is not None and (allowed is None or row in allowed):
@@ -192,10 +193,17 @@ class _Search:
         work.trial.take(offer.place, pod.request)
         devices = tuple(slot.index for slot in offer.place.slots)
         work.this.reservations[pod.uid] = Reservation(pod.uid, node, devices, work.this.now)
-        self.running[node] = [each for each in self.running[node] if each not in offer.victims]
+        self._leave(node, {each.pod.uid for each in offer.victims})
+
+    def _leave(self, node: NodeName, gone: Collection[PodUID]) -> None:
+        now, pods = self.work.this.now, self.running[node]
+        self.nodes.remove((least(now, pods), node))
+        self.running[node] = left = [each for each in pods if each.pod.uid not in gone]
+        if left:
+            insort(self.nodes, (least(now, left), node))
 
 
-def _cost(offer: Offer) -> tuple[float, int, float, str]:
+def _cost(offer: Offer) -> Cost:
     return offer.cost
 
 

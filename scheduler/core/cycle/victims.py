@@ -24,11 +24,15 @@ GIVERS = 8
 """Of so many tenants at most the pods of one alone are tried together."""
 
 
+Cost = tuple[float, int, float, str]
+"""GPU-seconds lost, pods, seconds that the youngest has run for, and the first by UID."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Who would be stopped for the request, and where it would then be."""
 
-    cost: tuple[float, int, float, str]
+    cost: Cost
     victims: tuple[Running, ...]
     place: Placement
 
@@ -39,13 +43,20 @@ def waste(now: float, each: Running) -> tuple[float, float, str]:
     return each.placement.milli / MILLI * seconds, seconds, each.pod.uid
 
 
+def least(now: float, running: Iterable[Running]) -> Cost:
+    """What it costs at least to stop any of them, be it one or several."""
+    lost, seconds, uid = min(waste(now, each) for each in running)
+    return lost, 1, seconds, uid
+
+
 def cheapest(
     work: Allocation, pod: Pod, row: int, running: Iterable[Running], balance: Balance
 ) -> Offer | None:
     """Return whom to stop on the node for the pod; None if nobody may be, or it is of no use."""
     givers = [each for each in running if balance.may_give(each.pod)]
     offers = [offer] if (offer := _alone(work, pod, row, givers, balance)) else []
-    if len(givers) > 1:
+    # Nothing costs less than the one whose end costs least of all.
+    if len(givers) > 1 and not (offers and offers[0].cost <= least(work.this.now, givers)):
         offers += (
             each for each in _together(work, pod, row, givers) if balance.allows(each.victims)
         )
@@ -90,19 +101,20 @@ def _offer(work: Allocation, pod: Pod, row: int, order: Sequence[Running]) -> Of
         for each in order:
             work.trial.give(each.placement, each.pod.request)
             chosen.append(each)
-            if packer.place(pod.request, among=among) is not None:
+            place = packer.place(pod.request, among=among)
+            if place is not None:
                 break
         else:
             return None
         # The dearest first: what was taken away after it may be enough.
         for each in sorted(chosen[:-1], key=lambda each: waste(this.now, each), reverse=True):
             work.trial.take(each.placement, each.pod.request)
-            if packer.place(pod.request, among=among) is None:
+            without = packer.place(pod.request, among=among)
+            if without is None:
                 work.trial.give(each.placement, each.pod.request)
             else:
+                place = without
                 chosen.remove(each)
-        place = packer.place(pod.request, among=among)
-    assert place is not None
     lost = math.fsum(waste(this.now, each)[0] for each in chosen)
     youngest = min(this.now - each.since for each in chosen)
     # Of equal ones the same in every run, whatever the order in which pods are known.

@@ -117,6 +117,24 @@ def test_where_somebody_has_a_pod_too_much_who_lacks_one_gets_it_by_the_stated_t
         assert {each.taker.tenant for each in plan.evicts if each.taker} & short
 
 
+@settings(max_examples=60, deadline=None)
+@given(ages=st.lists(st.integers(100, 104), min_size=6, max_size=12), takers=st.integers(1, 5))
+def test_whose_end_costs_least_is_stopped_wherever_they_are(ages: list[int], takers: int) -> None:
+    """Where all pods are of one size the best choice is known: the youngest ones of them all."""
+    nodes = [node(f"n{first}", min(2, len(ages) - first)) for first in range(0, len(ages), 2)]
+    stage = Stage(nodes, [tenant("a"), tenant("b", created=1.0)])
+    for number, age in enumerate(ages):
+        stage.run(pod(f"a{number}", whole(), "a"), age=float(age))
+    stage.waiting = [pod(f"b{n}", whole(), "b", created=float(n)) for n in range(takers)]
+    stage.waiting += [pod(f"a-next{n}", whole(), "a", created=9.0) for n in range(len(ages))]
+    stage.round()
+    stage.now += PATIENCE
+    stage.round()
+    cheapest = sorted((age, f"a{number}") for number, age in enumerate(ages))
+    due = min(takers, len(ages) // 2)
+    assert [each.pod.name for each in stage.evicted] == [name for _, name in cheapest[:due]]
+
+
 def _check(plan: Plan, held: dict[str, int], tree: TenantTree, taker: Pod) -> None:
     """Hold one reclaim, admissions of its round included, against shares and guarantees."""
     for admit in plan.admits:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.support.controlplane.certificates import Pair
-from tests.support.controlplane.layout import BINARIES, Layout, Options, binary
+from tests.support.controlplane.layout import Layout, Options, binary
 
 NODE_LEASE_SECONDS = 40
 
@@ -70,15 +70,16 @@ def controller_manager(layout: Layout, options: Options, kubeconfig: Path) -> li
     ]
 
 
-def kwok(layout: Layout, kubeconfig: Path) -> list[str]:
-    stages = sorted((BINARIES / "stages").glob("*.yaml"))
+def kwok(layout: Layout, options: Options, kubeconfig: Path) -> list[str]:
+    """Without node lifecycle nobody looks at leases, so none are kept."""
+    lease = NODE_LEASE_SECONDS if options.node_lifecycle else 0
     return [
         binary("kwok"),
         f"--kubeconfig={kubeconfig}",
-        *(f"--config={stage}" for stage in stages),
+        *(f"--config={stage}" for stage in options.stages),
         "--manage-all-nodes=false",
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-        f"--node-lease-duration-seconds={NODE_LEASE_SECONDS}",
+        f"--node-lease-duration-seconds={lease}",
         f"--server-address=127.0.0.1:{layout.kwok}",
     ]
 

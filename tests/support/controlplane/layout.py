@@ -8,6 +8,8 @@ from tests.support.controlplane.ports import free_port
 ROOT = Path(__file__).resolve().parents[3]
 BINARIES = ROOT / "build" / "controlplane"
 BASE = ROOT / "deploy" / "base"
+STAGES = tuple(sorted((BINARIES / "stages").glob("*.yaml")))
+"""Pods run at once, those of Jobs end at once, and who is deleted goes at once."""
 
 
 def binary(name: str) -> str:
@@ -24,12 +26,14 @@ class Options:
 
     `kwok`: kubelets for the nodes that carry its annotation. `audit`: every request in audit.log.
     `node_lifecycle` False leaves nodes without leases alone, for rates on many unmanaged nodes.
+    `stages`: files that tell kwok what pods and nodes do, in place of those that it comes with.
     The other fields are flags, added to those of components.py.
     """
 
     kwok: bool = True
     audit: bool = True
     node_lifecycle: bool = True
+    stages: tuple[Path, ...] = STAGES
     apiserver: tuple[str, ...] = ()
     controller_manager: tuple[str, ...] = ()
 

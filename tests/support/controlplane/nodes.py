@@ -17,7 +17,8 @@ class Kind:
     """What a node is like. `gpus` devices of `memory_mib` each are published in its GPUNode.
 
     `kwok`: kwok plays its kubelet; without it the Node is a mere object that nobody keeps alive.
-    `shared`: it carries the label that makes it Equipoise's.
+    `shared`: it carries the label that makes it Equipoise's. `advertised`: further resources, as
+    a device plugin's.
     """
 
     gpus: int = 8
@@ -28,6 +29,7 @@ class Kind:
     pods: int = 110
     kwok: bool = True
     shared: bool = True
+    advertised: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Mapping[str, str]] = ()
 
@@ -100,7 +102,7 @@ def _publish_cheaply(api: Api, name: str, found: Sequence[JSON]) -> None:
 
 
 def _node(name: str, kind: Kind) -> JSON:
-    room = {"cpu": kind.cpu, "memory": kind.memory, "pods": str(kind.pods)}
+    room = {"cpu": kind.cpu, "memory": kind.memory, "pods": str(kind.pods), **kind.advertised}
     labels: dict[str, str] = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     if kind.shared:
         labels["equipoise.dev/managed"] = "true"

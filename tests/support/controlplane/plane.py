@@ -154,7 +154,7 @@ class ControlPlane:
         self._run("kube-controller-manager", argv)
         if self.options.kwok:
             kubeconfig = self.kubeconfig("kwok", MASTERS)
-            self._run("kwok", components.kwok(self.layout, kubeconfig))
+            self._run("kwok", components.kwok(self.layout, self.options, kubeconfig))
         self._until("kube-controller-manager", lambda: self.api.find(ACCOUNT))
 
     def _run(self, name: str, argv: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""One-pod Jobs that run until they are deleted: fill, verdicts, reclaim, fractions at once."""
