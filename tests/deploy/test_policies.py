@@ -22,7 +22,7 @@ POLICIES = {
 }
 OURS_TO_ASK = {
     *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
-    *(names.GPU_CONTAINERS, names.PLACEMENT, names.PREEMPTIBLE),
+    *(names.GPU_CONTAINERS, names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME),
     *(names.PREFIX + "gang", names.PREFIX + "gang-size"),
 }
 KAIS = {names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES}

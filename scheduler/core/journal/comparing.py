@@ -8,7 +8,7 @@ from scheduler.core.cycle.run import run_cycle
 from scheduler.core.journal.inputs import Inputs
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.plans import Admit, Plan
+from scheduler.core.model.plans import Admit, Evict, Plan
 
 NOTHING = "nothing"
 
@@ -43,13 +43,18 @@ def _between(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[Diffe
             yield Difference(subject, before, after)
 
 
+def stopped(evict: Evict) -> str:
+    """Say that a pod was stopped, and for whom."""
+    return "stopped" if evict.taker is None else f"stopped for {evict.taker.key}"
+
+
 def _told(plan: Plan) -> dict[str, str]:
     """Everything that a plan says, in words, by whom it is about."""
     told = {f"pod {admit.pod.key}": admission(admit) for admit in plan.admits}
     told |= {f"pod {each.pod.key}": f"held: {_verdict(each.verdict)}" for each in plan.holds}
     for each in plan.evicts:
         verdict = _verdict(each.verdict)
-        told[f"pod {each.pod.key}, running"] = f"stopped for {each.taker.key}: {verdict}"
+        told[f"pod {each.pod.key}, running"] = f"{stopped(each)}: {verdict}"
     told |= {f"share of {name}": str(share) for name, share in plan.shares.items()}
     told |= {f"demand of {name}": str(demand) for name, demand in plan.demand.items()}
     told |= _parts("lack", {str(at): lack for at, lack in enumerate(plan.lacks)})

@@ -72,8 +72,8 @@ def _admit(raw: Line, inputs: Inputs) -> Admit:
 
 
 def _evicted(evict: Evict) -> dict[str, Any]:
-    verdict = encode(evict.verdict)
-    return {"pod": evict.pod.uid, "taker": evict.taker.uid, "verdict": verdict}
+    said = {"pod": evict.pod.uid, "verdict": encode(evict.verdict)}
+    return said if evict.taker is None else {**said, "taker": evict.taker.uid}
 
 
 def _evict(raw: Line, inputs: Inputs) -> Evict:
@@ -82,7 +82,7 @@ def _evict(raw: Line, inputs: Inputs) -> Evict:
     }
     return Evict(
         _named(raw["pod"], held),
-        _named(raw["taker"], inputs.pending),
+        _named(raw["taker"], inputs.pending) if "taker" in raw else None,
         decode(Verdict, raw["verdict"]),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scheduler.core.journal.comparing import admission, described
+from scheduler.core.journal.comparing import admission, described, stopped
 from scheduler.core.journal.reading import Entry
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model.ids import PodUID
@@ -55,7 +55,7 @@ def _seen(entry: Entry, key: str) -> Iterator[tuple[PodUID, Said]]:
             yield admit.pod.uid, ("decision", admission(admit), admission(admit))
     for evict in plan.evicts:
         if evict.pod.key == key:
-            why = f"stopped for {evict.taker.key}: {evict.verdict.sentence}"
+            why = f"{stopped(evict)}: {evict.verdict.sentence}"
             yield evict.pod.uid, ("decision", why, why)
 
 

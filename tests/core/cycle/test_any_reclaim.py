@@ -74,7 +74,7 @@ def test_it_spares_whom_it_must_and_makes_it_fairer(
     assert sum(held_by(stage, tree)[top] for top in map(str, tree.children(None))) <= 5 * MILLI
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(tenants=TREES, running=pods("r", 6), waiting=pods("w", 6))
 def test_it_comes_to_an_end(tenants: list[Tenant], running: list[Pod], waiting: list[Pod]) -> None:
     """Nobody ends by himself, and yet, after a while, nobody is stopped any more."""

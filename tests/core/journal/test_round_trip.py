@@ -55,7 +55,7 @@ def assert_same(read: Inputs, saw: Inputs) -> None:
     assert read.by(replace(read.profile, mix=saw.profile.mix)).profile == saw.profile
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cluster=st.one_of(builders.labelled_clusters(), st.just(PLAIN)),
     tenants=TREES,
