@@ -57,12 +57,15 @@ def run_cycle(
     )
     for name, phase in PHASES.items():
         timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]
+    missing = lacks(this)
+    # They know each other: the copy of the cluster would stay until the collector comes by.
+    this.work = None
     return Plan(
         admits=tuple(this.admits),
         holds=tuple(this.holds),
         shares=this.shares,
         demand=this.demand,
-        lacks=lacks(this),
+        lacks=missing,
         evicts=tuple(this.evicts),
         memory=Memory(
             blocked=this.blocked,

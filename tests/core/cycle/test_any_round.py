@@ -1,9 +1,12 @@
 """What holds of every round, whatever the cluster, the tenants and the pods."""
 
+import gc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.pods import Pod
@@ -107,3 +110,18 @@ def test_ten_thousand_pods_on_five_hundred_nodes_are_decided_in_one_round() -> N
     # Work is conserved to the last whole card, and the two are equal but for a request.
     assert sum(held) > 0.99 * 4_000_000
     assert held[1] - held[0] <= 4_000
+
+
+def test_a_round_leaves_nothing_for_the_collector() -> None:
+    """`serve` lets it come by rarely, and a round has copies of the whole cluster."""
+    ledger, tenants = Ledger([node("n", 2)]), [tenant("a"), tenant("b", created=1.0)]
+    waiting = [pod(f"{name}{n}", whole(), name) for name in "ab" for n in range(3)]
+    profile = Profile("fgd", reclaim_after=0.0, min_runtime=0.0, reserve_after=0.0)
+    run_cycle(ledger.snapshot(tenants=tenants), waiting, 0.0, profile)
+    gc.collect()
+    gc.disable()
+    try:
+        run_cycle(ledger.snapshot(tenants=tenants), waiting, 0.0, profile)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
