@@ -131,7 +131,7 @@ class _Search:
         """
         work, count, vain = self.work, 0, set[Asked]()
         for number, pod in enumerate(pods):
-            if count >= most or (number == 0 and pod.uid in self.served):
+            if count >= most:
                 break
             asked = asked_by(pod)
             if pod.uid in self.served or asked in vain:

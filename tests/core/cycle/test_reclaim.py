@@ -211,6 +211,21 @@ def test_where_the_cheapest_set_is_not_allowed_another_one_of_the_node_is() -> N
     assert {each.pod.name for each in stage.evicted} == {"a1", "a3"}
 
 
+def test_while_the_first_ones_place_is_cleared_those_behind_it_are_served_as_well() -> None:
+    stage = full_of_a(8, tenants=[A, B])
+    stage.waiting = [pod(f"b{n}", whole(), "b", created=float(n)) for n in range(6)]
+    stage.round()
+    stage.now += PATIENCE
+    plan = stage.round(carry_out=False)
+    assert len(plan.evicts) == 4
+    # Of the four only the first is known to go: the others are asked for again, and no more.
+    first = plan.evicts[0]
+    kept = [each for each in plan.memory.reservations if each.uid == for_whom(first)]
+    stage.memory = replace(plan.memory, reservations=tuple(kept))
+    again = _again(stage, first.pod.uid)
+    assert [for_whom(each) for each in again.evicts] == ["b1", "b2", "b3"]
+
+
 def test_what_goes_already_counts_as_held_by_who_gets_it() -> None:
     stage = full_of_a(4, tenants=[A, B])
     stage.waiting = [pod("b0", whole(), "b"), pod("b1", whole(), "b", created=1.0)]
