@@ -14,7 +14,6 @@ import click
 from scheduler import http
 from scheduler.cli.assembly import Assembly, assemble
 from scheduler.clock import SystemClock
-from scheduler.controller.evictions import ending_seconds
 from scheduler.controller.queue import waiting
 from scheduler.controller.rounds import profile_of
 from scheduler.core.cycle.latest import Latest, latest
@@ -60,7 +59,6 @@ class Look:
             pod,
             self.at,
             self.profile,
-            ending_seconds=ending_seconds(self.settings.reclaim),
         )
 
     @property

@@ -24,6 +24,9 @@ AGAIN_SECONDS = 5.0
 SPARED_SECONDS = 600.0
 """So long one that can't even be deleted is left alone: then others are stopped in its place."""
 
+MOST_REFUSALS = 2
+"""For one whose release was refused so often nobody is stopped any more."""
+
 LOOP_SECONDS = 5.0
 """Between two rounds at most: who is let wait is asked again by one."""
 
@@ -109,15 +112,25 @@ class Evictions:
         return holding.placement.milli / MILLI * (self._state.clock.now() - since)
 
     def _is_wanted(self, evict: Evict) -> bool:
-        return evict.taker is None or evict.taker.uid in self._state.queue.pods
+        taker, state = evict.taker, self._state
+        if taker is None:
+            return True
+        # Who can't use a place that was made for it, time and again, is made none any more.
+        return taker.uid in state.queue.pods and state.refusals[taker.uid] < MOST_REFUSALS
 
     def _let_be(self, stop: _Stop, until: float) -> None:
-        self._stops.pop(stop.pod.uid, None)
-        self._state.lives.spare(stop.pod.uid, until)
+        uid = stop.pod.uid
+        if self._stops.get(uid) is stop:
+            del self._stops[uid]
+            self._state.lives.spare(uid, until)
 
     async def _ask(self, stop: _Stop) -> None:
         uid, why = stop.pod.uid, stop.evict.verdict
         if self._stops.get(uid) is not stop:
+            return
+        if not self._is_wanted(stop.evict):
+            # While it was in line its taker got a place elsewhere, or went.
+            self._let_be(stop, self._state.clock.now())
             return
         delayed, work = self._state.clock.now() - stop.since, self._work_of(uid)
         going = False
@@ -129,7 +142,8 @@ class Evictions:
             log.exception("whether pod %s goes is not known", stop.pod.key)
         if going:
             self._watcher.count_decision("evict", why.reason)
-            self._watcher.observe_loss(stop.pod, work)
+            if stop.evict.taker is not None:
+                self._watcher.observe_loss(stop.pod, work)
         elif delayed >= self._budget + AGAIN_SECONDS:
             log.warning("pod %s can't be stopped; others are in its place", stop.pod.key)
             self._let_be(stop, self._state.clock.now() + SPARED_SECONDS)

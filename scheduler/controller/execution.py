@@ -132,6 +132,7 @@ class Execution:
         log.warning("pod %s is not released: %s", leaving.pod.key, why)
         state.line_up_again(leaving)
         self._give_up(leaving)
+        state.refusals[uid] += 1
         state.backoffs.fail(uid, state.clock.now())
         self._hold(Hold(state.queue.pods[uid], Verdict(Reason.RELEASE_REFUSED, str(why))))
 

@@ -7,6 +7,9 @@ from scheduler.core.ledger.snapshot import Runs
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.pods import Pod
 
+LOST_SECONDS = 60.0
+"""So long after its grace period a pod that is still there is taken for one that can't die."""
+
 
 class Lives:
     """Told by the watch, and by who asks pods to stop. Times in seconds since the epoch.
@@ -40,6 +43,8 @@ class Lives:
     def ends(self, uid: PodUID, at: float) -> None:
         """A pod is being deleted; its grace is over then."""
         self._ends[uid] = at
+        # Whatever became of our asking, it goes.
+        self._spared.pop(uid, None)
 
     def gone(self, uid: PodUID) -> None:
         """A pod has ended."""
@@ -63,7 +68,9 @@ class Lives:
         since = dict(self._since)
         for uid in [uid for uid, until in self._spared.items() if until <= now]:
             del self._spared[uid]
-        for uid in self._spared:
+        # Whose grace is long over can't die: nobody waits for it, and others are stopped.
+        lost = {uid for uid, at in self._ends.items() if at + LOST_SECONDS < now}
+        for uid in self._spared.keys() | lost:
             since.pop(uid, None)
-        going = (uid for uid, at in self._ends.items() if at <= now + self._grace)
-        return Runs(dict(holdings), since, frozenset(self._asked.union(going)))
+        going = {uid for uid, at in self._ends.items() if at <= now + self._grace}
+        return Runs(dict(holdings), since, frozenset((self._asked | going) - lost))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from scheduler.controller.evictions import ending_seconds
 from scheduler.controller.queue import first_of
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
@@ -45,10 +46,19 @@ class Rounds:
         self, snapshot: Snapshot, pending: Sequence[Pod], now: float, *, mix: Mix
     ) -> Outcome:
         """Decide about the pending pods; `now` in seconds since the epoch."""
-        if self._worker_above is None or len(pending) <= self._worker_above:
+        if self._worker_above is None or not self._takes_long(snapshot, len(pending), now):
             return _decide(snapshot, pending, now, self.profile(mix))
         profile = self.profile(self._twin_of(mix))
         return await asyncio.to_thread(_decide, snapshot, pending, now, profile)
+
+    def _takes_long(self, snapshot: Snapshot, pending: int, now: float) -> bool:
+        """Whether it is a long line, or it may look for whom to stop, on every node."""
+        if pending > (self._worker_above or 0):
+            return True
+        patience = self._settings.reclaim.patience_seconds
+        return patience is not None and any(
+            now - since >= patience for since in snapshot.memory.blocked.values()
+        )
 
     def profile(self, mix: Mix) -> Profile:
         """Return how a round decides where people ask for that mix."""
@@ -72,6 +82,7 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         reclaim_after=settings.reclaim.patience_seconds,
         min_runtime=settings.reclaim.min_runtime_seconds,
         turn_runtime=settings.reclaim.turn_runtime_seconds,
+        ending_seconds=ending_seconds(settings.reclaim),
     )
 
 

@@ -1,6 +1,7 @@
 """What the controller knows, and the changes that keep its parts in step."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,6 +50,7 @@ class State:
         self.backoffs, self.strikes = Backoffs(), Strikes()
         self.owners: dict[PodUID, str] = {}
         self.next_since: dict[PodUID, float] = {}
+        self.refusals: Counter[PodUID] = Counter()
         self.news = asyncio.Event()
 
     # ---------------------------------------------------------------------------- what is held
@@ -151,6 +153,7 @@ class State:
         self.departures.pop(uid, None)
         self.backoffs.forget(uid)
         self.owners.pop(uid, None)
+        self.refusals.pop(uid, None)
 
     def forget(self, uid: PodUID) -> None:
         """A pod is bound or gone."""
@@ -188,7 +191,7 @@ class State:
         if not limited and not (self._reclaims and self.queue.pods):
             return replace(known, memory=self.memory)
         running = self.lives.running(self.ledger.holdings, self.clock.now())
-        return replace(known, memory=self.memory, running=running)
+        return replace(known, memory=self.memory, running=running, limited=bool(limited))
 
     def next_patience(self, now: float) -> float | None:
         """Return when (seconds) the patience of somebody who is next will be over; None: never."""

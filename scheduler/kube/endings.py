@@ -8,7 +8,7 @@ from scheduler.core.model import names
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.podreader import gates_of
 from scheduler.core.model.pods import Pod, PodRef
-from scheduler.core.model.podstate import owner_of
+from scheduler.core.model.podstate import finished, owner_of
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.kube.api import Ending
@@ -83,7 +83,7 @@ class Endings:
         raises leaves open whether it goes.
         """
         stored = await self._look(pod.ref)
-        if stored is None:
+        if stored is None or finished(stored):
             return True
         grace = _grace(stored, self._grace_seconds)
         try:
@@ -139,7 +139,10 @@ class Endings:
         )
         body: JSON = {"metadata": {"uid": pod.uid}, "status": {"conditions": [disrupted]}}
         path = PODS.path(pod.name, pod.namespace, "status")
-        await self._patch(path, Patch.STRATEGIC, body)
+        try:
+            await self._patch(path, Patch.STRATEGIC, body)
+        except (Forbidden, Invalid) as problem:
+            log.warning("pod %s: its condition can't be written: %s", pod.name, problem.message)
         self._fence()
         await self._client.delete(*deletion(pod, grace_seconds=grace))
 

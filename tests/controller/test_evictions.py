@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from scheduler.clock import Clock
-from scheduler.controller.evictions import AGAIN_SECONDS, SPARED_SECONDS
+from scheduler.controller.evictions import AGAIN_SECONDS, MOST_REFUSALS, SPARED_SECONDS
+from scheduler.controller.lives import LOST_SECONDS
 from scheduler.controller.state import State
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.errors import NotLeading
+from scheduler.core.model.errors import NotLeading, ReleaseRefused
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
@@ -217,3 +218,35 @@ async def test_who_only_follows_counts_nobodys_waiting() -> None:
     world.controller.set_active(True)
     await world.after(0)
     assert world.eyes.held_for == {Reason.NO_ROOM: 0.0}
+
+
+async def test_one_that_goes_after_all_is_waited_for_though_we_had_given_it_up() -> None:
+    world = World()
+    world.hands.going = ConnectionError("no answer")
+    await world.late()
+    await world.after(BUDGET)
+    await world.after(AGAIN_SECONDS)
+    world.controller.ends(PodUID("young"), world.clock.time + 1)
+    assert await world.after(1) == []
+
+
+async def test_one_that_can_not_die_holds_nobody_up_for_long() -> None:
+    world = World()
+    assert await world.late() == [("young", False)]
+    world.controller.ends(PodUID("young"), world.clock.time + GRACE)
+    assert await world.after(GRACE + LOST_SECONDS) == []
+    assert await world.after(1) == [("old", False)]
+
+
+async def test_for_one_whose_release_is_refused_again_and_again_nobody_is_stopped() -> None:
+    world = World(replace(RECLAIM, patience_seconds=1.0))
+    world.hands.answers["taker"] = ReleaseRefused("it changed")
+    stopped = 0
+    for number in range(200):
+        for name, _ in await world.after(30.0):
+            stopped += 1
+            index = world.ledger.holdings[PodUID(name)].placement.slots[0].index
+            world.gone(name)
+            await world.after(1.0)
+            world.runs(pod(f"again{number}", whole(), "a"), index, 1.0)
+    assert 0 < stopped <= MOST_REFUSALS + 1

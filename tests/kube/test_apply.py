@@ -366,3 +366,17 @@ async def test_a_pod_that_is_gone_needs_not_be_stopped() -> None:
     world.api.then("GET", RUNNING).then("DELETE", refusal(404))
     assert await stop(world, past_budgets=True)
     assert not await world.told()
+
+
+async def test_a_pod_that_has_ended_by_itself_keeps_what_it_leaves() -> None:
+    world = World()
+    world.api.then("GET", RUNNING | {"status": {"phase": "Succeeded"}})
+    assert await stop(world, past_budgets=True)
+    assert world.api.paths() == [PATH]
+
+
+async def test_a_condition_that_is_refused_does_not_keep_a_pod_from_its_deletion() -> None:
+    world = World()
+    world.api.then("GET", RUNNING).then("PATCH", refusal(422))
+    assert await stop(world, past_budgets=True)
+    assert world.api.paths("DELETE") == [PATH]

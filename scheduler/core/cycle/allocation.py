@@ -16,7 +16,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
-from scheduler.core.model.running import Reservation
+from scheduler.core.model.running import Reservation, Running
 from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.packer import Packer
 
@@ -43,6 +43,7 @@ class Allocation:
     `misses` counts how often a place was looked for in vain. `fixed` is milli-GPU of
     non-preemptible pods by tenant. `kept` is what is free of the devices reserved for a pod: it is
     taken in the trial, so that nobody else gets it; `sure`: by when (seconds) it can start.
+    `dues` are fair shares in milli-GPU, as far as somebody asked.
     """
 
     this: Round
@@ -57,6 +58,7 @@ class Allocation:
     misses: Counter[TenantName] = field(default_factory=Counter)
     kept: dict[PodUID, Placement] = field(default_factory=dict)
     sure: dict[PodUID, float] = field(default_factory=dict)
+    dues: dict[TenantName, float] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, this: Round) -> "Allocation":
@@ -77,6 +79,22 @@ class Allocation:
     def over_caps(self, pod: Pod, milli: int) -> Verdict | None:
         """Return why a limit or guarantee forbids the pod, or None."""
         return over_caps(self.this.tree, pod, milli, held=self.turns.held, fixed=self.fixed)
+
+    def located(self, running: Running) -> Running | None:
+        """Return a running pod with the indices that its devices have now.
+
+        A reboot may renumber them, a UUID stays. None: one of them isn't there any more.
+        """
+        columns, place = self.trial.columns, running.placement
+        row = columns.row.get(place.node)
+        uuids = () if row is None else columns.uuids[row]
+        if all(each.index < len(uuids) and uuids[each.index] == each.uuid for each in place.slots):
+            return running
+        index = {uuid: at for at, uuid in enumerate(uuids)}
+        if any(each.uuid not in index for each in place.slots):
+            return None
+        slots = tuple(replace(each, index=index[each.uuid]) for each in place.slots)
+        return replace(running, placement=replace(place, slots=slots))
 
     def is_behind_others(self, leaf: TenantName) -> bool:
         """Whether it is owed nothing, while another one that waits is."""

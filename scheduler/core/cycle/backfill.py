@@ -25,7 +25,8 @@ def lend(work: Allocation, pod: Pod) -> Placement | None:
     for uid in list(work.kept):
         if uid not in work.sure:
             work.sure[uid] = _sure_by(work, work.this.reservations[uid])
-        if work.this.now + most <= work.sure[uid]:
+        # It isn't gone in the moment in which its time is over.
+        if work.this.now + most + work.this.profile.ending_seconds <= work.sure[uid]:
             placement = _place(work, pod, work.this.reservations[uid])
             if placement is not None:
                 return placement
@@ -48,7 +49,7 @@ def _sure_by(work: Allocation, reservation: Reservation) -> float:
     """When all that is on the devices has ended for sure; 0.0 if something has no end."""
     this, ends = work.this, [0.0]
     known: Counter[int] = Counter()
-    for each in this.snapshot.running:
+    for each in filter(None, map(work.located, this.snapshot.running)):
         slots = [slot for slot in each.placement.slots if slot.index in reservation.devices]
         if each.placement.node == reservation.node and slots:
             most = this.max_runtime(each.pod)

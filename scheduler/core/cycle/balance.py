@@ -25,6 +25,7 @@ class Balance:
         self._path = set(self._tree.path(taker.tenant))
         leaf = taker.tenant
         self._below = self._held(leaf) < self._due(leaf)
+        self.any_priority = False
 
     @property
     def possible(self) -> bool:
@@ -34,7 +35,7 @@ class Balance:
             return True
         after = {leaf: self._held(leaf) + self._needs}
         beyond = (after[leaf] - self._due(leaf)) / MILLI
-        if self._lag(leaf) > 0 and self._lag(leaf) >= beyond * self._work.this.profile.min_runtime:
+        if self._lag(leaf) > 0 and self._lag(leaf) >= beyond * self._work.this.profile.undisturbed:
             return True
         if not self._below:
             return False
@@ -47,7 +48,9 @@ class Balance:
         if pod.tenant == self._taker.tenant:
             return pod.priority < self._taker.priority
         # A tenant gives what is least to it: else its first pods would come and go for its last.
-        return pod.priority == self._work.this.lowest.get(pod.tenant) and any(
+        # Where that is of no use it gives others, or a pod of no use would protect them all.
+        least = self.any_priority or pod.priority == self._work.this.lowest.get(pod.tenant)
+        return least and any(
             self._held(name) > self._due(name)
             for name in self._tree.path(pod.tenant)
             if name not in self._path
@@ -86,8 +89,11 @@ class Balance:
         return self._work.turns.held[name]
 
     def _due(self, name: TenantName) -> float:
-        # In that order: a share that is a whole number of milli-GPU has to stay one.
-        return float(self._work.this.shares[name] * MILLI)
+        dues = self._work.dues
+        if name not in dues:
+            # In that order: a share that is a whole number of milli-GPU has to stay one.
+            dues[name] = float(self._work.this.shares[name] * MILLI)
+        return dues[name]
 
     def _lag(self, name: TenantName) -> float:
         return self._work.this.snapshot.lags.get(name, 0.0)
@@ -156,7 +162,7 @@ class Balance:
         if not self._overshoots(after):
             # Inside its share nobody needs credit, and that doesn't make what is unfair fairer.
             return False
-        undisturbed = self._work.this.profile.min_runtime
+        undisturbed = self._work.this.profile.undisturbed
         for name, milli in after.items():
             beyond = milli - self._due(name)
             if name in self._path:

@@ -5,7 +5,7 @@ nothing breaks and nobody's share changes meanwhile; docs/concepts/fairness.md s
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.core.cycle.profile import Profile
@@ -34,15 +34,10 @@ def latest(
     pod: Pod,
     now: float,
     profile: Profile,
-    *,
-    ending_seconds: float,
 ) -> Latest:
-    """Return it for a pod that is its tenant's next, from `now` (seconds).
-
-    `ending_seconds`: from the decision to stop pods until they are gone.
-    """
+    """Return it for a pod that is its tenant's next, from `now` (seconds)."""
     asked = _Question(snapshot, pending, pod, now, profile)
-    stopping, turn = asked.by_reclaim(ending_seconds), Latest(asked.by_turns())
+    stopping, turn = asked.by_reclaim(), Latest(asked.by_turns())
     return min(stopping, turn, key=lambda each: each.seconds)
 
 
@@ -54,7 +49,7 @@ class _Question:
     now: float
     profile: Profile
 
-    def by_reclaim(self, ending_seconds: float) -> Latest:
+    def by_reclaim(self) -> Latest:
         """See who would be stopped for it, were all patience over now."""
         after, least = self.profile.reclaim_after, self.profile.min_runtime
         if after is None:
@@ -66,26 +61,41 @@ class _Question:
                 protected = least if turn else max(least, self.profile.turn_runtime)
                 spared = max(protected - (self.now - each.since) for each in stopped)
                 pods = tuple(each.pod for each in stopped)
-                return Latest(max(after, spared) + ending_seconds, pods)
+                return Latest(max(after, spared) + self.profile.ending_seconds, pods)
         return Latest(math.inf)
 
     def by_turns(self) -> float:
         """See when its turn comes, where weights alone decide and every job has an end."""
-        tree = TenantTree(self.snapshot.tenants)
-        if not _is_plain(tree) or self.pod.request.devices != 1:
+        tree, pods = TenantTree(self.snapshot.tenants), list(self._all_pods())
+        longest = _longest(tree, pods)
+        if not _is_plain(tree) or not all(map(_is_simple, pods)) or longest is None:
             return math.inf
         still = replace(self.snapshot, running=())
         plan = run_cycle(still, self.pending, self.now, self.profile)
         return wait_by_turns(
             self.pod.tenant,
-            _contenders(self.snapshot, self.pending, tree, plan),
+            _contenders(self.snapshot, tree, plan, pods),
             gpus=float(sum(plan.shares[name] for name in tree.leaves)),
-            longest=_longest(tree, self.pending, self.snapshot.running),
+            longest=longest + self.profile.ending_seconds,
             horizon=self.profile.horizon,
         )
 
+    def _all_pods(self) -> Iterator[Pod]:
+        yield from self.pending
+        yield from (each.pod for each in self.snapshot.running)
+        # Those of which nobody knows for how long they run.
+        if sum(held.pods for held in self.snapshot.held.values()) > len(self.snapshot.running):
+            yield replace(self.pod, max_runtime=None, tenant=TenantName(""))
+
     def _victims(self, turn: float) -> list[Running]:
-        at_once = replace(self.profile, reclaim_after=0.0, min_runtime=0.0, turn_runtime=turn)
+        at_once = replace(
+            self.profile,
+            reclaim_after=0.0,
+            min_runtime=0.0,
+            turn_runtime=turn,
+            # Credit has to pay for as much as ever.
+            credit_runtime=self.profile.undisturbed,
+        )
         asked = replace(self.snapshot, memory=Memory())
         plan = run_cycle(asked, self.pending, self.now, at_once)
         mine = [each for each in plan.evicts if each.taker and each.taker.uid == self.pod.uid]
@@ -102,29 +112,31 @@ def _is_plain(tree: TenantTree) -> bool:
     )
 
 
+def _is_simple(pod: Pod) -> bool:
+    """Whether it is of the kind that the bound by turns is proven for."""
+    request = pod.request
+    return request.devices == 1 and request.whole and not request.models and not pod.foreign_gates
+
+
 def _contenders(
-    snapshot: Snapshot, pending: Iterable[Pod], tree: TenantTree, plan: Plan
+    snapshot: Snapshot, tree: TenantTree, plan: Plan, pods: Iterable[Pod]
 ) -> dict[TenantName, Contender]:
-    largest = dict.fromkeys(tree.leaves, 0.0)
-    for pod in pending:
-        if pod.tenant in largest:
-            gpus = (pod.request.total_milli or pod.request.devices * MILLI) / MILLI
-            largest[pod.tenant] = max(largest[pod.tenant], gpus)
+    busy = {pod.tenant for pod in pods}
     return {
         name: Contender(
             share=float(plan.shares[name]),
             held=held.milli / MILLI if (held := snapshot.held.get(name)) else 0.0,
             lag=snapshot.lags.get(name, 0.0),
-            largest=largest[name],
+            largest=1.0 if name in busy else 0.0,
         )
         for name in tree.leaves
     }
 
 
-def _longest(tree: TenantTree, pending: Iterable[Pod], running: Iterable[Running]) -> float | None:
-    """How long any pod may run that is or will be in the way; None if one has no end."""
+def _longest(tree: TenantTree, pods: Iterable[Pod]) -> float | None:
+    """How long any of the pods may run; None if one has no end."""
     ends = []
-    for pod in (*pending, *(each.pod for each in running)):
+    for pod in pods:
         said = (pod.max_runtime, tree.longest.get(pod.tenant))
         ends.append(min((each for each in said if each is not None), default=math.inf))
     longest = max(ends, default=math.inf)

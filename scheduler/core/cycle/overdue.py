@@ -12,6 +12,8 @@ from scheduler.core.model.verdicts import Reason, Verdict
 
 def overdue(this: Round) -> None:
     """Stop whoever has run out of time, whether anybody waits or not."""
+    if not this.snapshot.limited:
+        return
     for each in this.snapshot.running:
         most = this.max_runtime(each.pod)
         if most is not None and not each.ending and this.now - each.since >= most:

@@ -19,6 +19,8 @@ class Profile:
     for it, after `reclaim_after` running pods are stopped for it (None: never); none is stopped
     that has run for less than `min_runtime`, nor one for less than `turn_runtime` whose tenant
     would be left with a smaller part of its due than the other one has: it is in its turn.
+    `credit_runtime`: for so long credit has to last (None: `min_runtime`). `ending_seconds` is what
+    it takes at most from the decision to stop a pod until it is gone.
     """
 
     policy: str = "fgd"
@@ -29,3 +31,10 @@ class Profile:
     reclaim_after: float | None = None
     min_runtime: float = 60.0
     turn_runtime: float = 3600.0
+    credit_runtime: float | None = None
+    ending_seconds: float = 0.0
+
+    @property
+    def undisturbed(self) -> float:
+        """For how long pods run undisturbed, as credit pays for it."""
+        return self.min_runtime if self.credit_runtime is None else self.credit_runtime

@@ -109,11 +109,13 @@ class _Search:
         """Sort out who runs; whoever goes already is as good as gone."""
         this, running = work.this, defaultdict[NodeName, list[Running]](list)
         going = set[tuple[NodeName, int]]()
-        for each in this.snapshot.running:
-            leaf, node = each.pod.tenant, each.placement.node
-            if leaf not in this.tree:
+        stopped = {each.pod.uid for each in this.evicts}
+        for known in this.snapshot.running:
+            each = work.located(known)
+            if each is None or each.pod.tenant not in this.tree:
                 continue
-            if each.ending:
+            leaf, node = each.pod.tenant, each.placement.node
+            if each.ending or each.pod.uid in stopped:
                 going.update((node, slot.index) for slot in each.placement.slots)
                 work.turns.took(leaf, -each.placement.milli)
             elif each.pod.preemptible and this.now - each.since >= this.profile.min_runtime:
@@ -165,13 +167,22 @@ class _Search:
             self.work.this.tree.charge(self.work.fixed, pod.tenant, milli)
 
     def _best(self, pod: Pod) -> Offer | None:
-        work, columns = self.work, self.work.trial.columns
+        work = self.work
         among = work.this.snapshot.eligibility.now(pod.constraints)
         allowed = None if among is None else set(among.tolist())
         balance = Balance(work, pod)
         if not balance.possible:
             return None
-        best: Offer | None = None
+        found = self._cheapest(pod, balance, allowed)
+        if found is None:
+            balance.any_priority = True
+            found = self._cheapest(pod, balance, allowed)
+        return found
+
+    def _cheapest(
+        self, pod: Pod, balance: Balance, allowed: Collection[int] | None
+    ) -> Offer | None:
+        work, columns, best = self.work, self.work.trial.columns, None
         for at_least, node in self.nodes:
             if best is not None and at_least > best.cost:
                 break

@@ -55,6 +55,7 @@ class Snapshot:
     """All that a round needs to know. `lags` are GPU-seconds at the round's `now`.
 
     Nothing in it changes with the ledger, so that a round may run in a thread of its own.
+    `limited`: whether any pod of those that run may run for a limited time only.
     """
 
     columns: Columns
@@ -64,6 +65,7 @@ class Snapshot:
     lags: Mapping[TenantName, float] = field(default_factory=dict)
     eligibility: Eligibility = field(default_factory=Eligibility)
     running: Collection[Running] = ()
+    limited: bool = True
     memory: Memory = field(default_factory=Memory)
 
     def trial(self) -> "Trial":

@@ -268,3 +268,46 @@ def test_but_not_by_who_is_worse_off() -> None:
     stage.waiting = [pod("c0", whole(), "c"), *stage.waiting]
     stage.pass_by()
     assert [for_whom(each) for each in stage.evicted] == ["c0"]
+
+
+def test_a_small_pod_of_least_priority_does_not_protect_the_others() -> None:
+    stage = Stage([node("n", 4)], [A, B])
+    for index in range(4):
+        running = pod(f"a{index}", share(990), "a", priority=10)
+        stage.run(running, place("n", (index, 990, 15_840)), age=AGE - index)
+    stage.run(pod("decoy", share(10), "a"), place("n", (0, 10, 160)))
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    assert [each.pod.name for each in stage.evicted] == ["a3"]
+
+
+def test_devices_are_known_by_their_uuids_after_a_reboot() -> None:
+    stage = full_of_a(2)
+    first, second = stage.ledger.nodes[NodeName("n")].devices
+    stage.ledger.put_nodes([node("n", [second, first])])
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    # The youngest one's card is the first one now, and it is that one's that is taken.
+    assert stopped(stage) == [("a1", "b0", Reason.RECLAIMED)]
+    assert stage.running == {"a0", "b0"}
+
+
+def test_a_pod_whose_device_is_gone_is_let_alone() -> None:
+    stage = full_of_a(2)
+    first, _ = stage.ledger.nodes[NodeName("n")].devices
+    stage.ledger.put_nodes([node("n", [first]), node("m", 1)])
+    stage.run(pod("a9", whole(), "a"), place("m", (0, 1000, 16_000)))
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    assert "a1" not in {each.pod.name for each in stage.evicted}
+
+
+def test_what_becomes_free_as_somebodys_time_is_over_counts_as_gone() -> None:
+    stage = full_of_a(4)
+    over = next(each for each in stage.ledger.holdings.values() if each.pod.name == "a0")
+    stage.ledger.bind(replace(over.pod, max_runtime=AGE), over.placement)
+    stage.waiting = [pod("b0", whole(3), "b")]
+    stage.memory = Memory({PodUID("b0"): -PATIENCE})
+    plan = stage.round(carry_out=False)
+    # With that one a has three of its two: by three more b would have more than its own due.
+    assert [(each.pod.name, each.taker) for each in plan.evicts] == [("a0", None)]
