@@ -38,7 +38,7 @@ def crowds(draw: st.DrawFn) -> list[Pod]:
     return [draw(builders.pods(st.just(f"p{name}"))) for name in names]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     cluster=builders.clusters(),
     tenants=TREES,
@@ -65,7 +65,7 @@ def test_the_order_of_the_pending_plays_no_part_and_nothing_is_oversold(
     carry_out(Ledger(cluster), plan)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cluster=builders.clusters(), crowd=crowds(), lags=LAGS)
 def test_nothing_that_fits_is_left_free_while_a_tenant_wants_it(
     cluster: list[Node], crowd: list[Pod], lags: dict[str, float]
@@ -81,7 +81,7 @@ def test_nothing_that_fits_is_left_free_while_a_tenant_wants_it(
         assert hold.verdict.reason in (Reason.NEVER_FITS, Reason.NO_ROOM, Reason.WAITS_FOR_TURN)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(st.sampled_from([100, 200, 250, 500, 1000]), min_size=2, max_size=6),
     weights=st.lists(st.integers(1, 1000), min_size=6, max_size=6),

@@ -194,7 +194,7 @@ def crowds(draw: st.DrawFn) -> list[Pod]:
 TENANTS = [tenant("a"), tenant("b", weight=3), tenant("c", limit=2)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(builders.labelled_clusters(), crowds(), st.sampled_from(list(POLICIES)), st.data())
 def test_no_plan_goes_against_constraints_and_the_order_of_the_pending_plays_no_part(
     cluster: list[Node], crowd: list[Pod], policy: str, data: st.DataObject
@@ -214,7 +214,7 @@ def test_no_plan_goes_against_constraints_and_the_order_of_the_pending_plays_no_
     assert plan_of(cluster, TENANTS, shuffled, profile=Profile(policy)) == plan
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(builders.labelled_clusters(), crowds())
 def test_who_waits_says_whether_it_could_ever_go_anywhere(
     cluster: list[Node], crowd: list[Pod]

@@ -79,7 +79,7 @@ def workloads(draw: st.DrawFn) -> tuple[Workload, float]:
     return Workload("any", 40 * longest, machines, tenants, endless), longest
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_nobody_waits_longer_than_it_was_told(data: st.DataObject) -> None:
     workload, longest = data.draw(workloads())

@@ -53,7 +53,7 @@ def test_equal8_a_large_job_starts_only_where_devices_drain_for_it(
 
 
 def test_mixed_nobody_is_stopped_unless_that_is_wanted_and_all_gpus_are_used() -> None:
-    measures = play(mixed(12 * HOUR), GENTLE)
+    measures = play(mixed(6 * HOUR), GENTLE)
     assert measures.evictions == 0
     assert measures.idle(10) <= 0.12
 
