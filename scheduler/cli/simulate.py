@@ -197,28 +197,17 @@ def simulate(
     if placements:
         _check_folder(placements)
     found = find_traces(folder, os.environ)
+    traces = _read(found, _names(names))
     if shared:
         seeds = seeds if _is_given(context, "seeds") else ONE_SEED
-        asked = simulateturns.prepare(shared, _read(found, _names(names)), rules, seeds)
+        asked = simulateturns.prepare(shared, traces, rules, seeds)
         played = simulateturns.play(asked, lambda *each: _run(*each, jobs=jobs))
         simulateturns.show(asked, played, as_json=as_json)
         if picture:
             simulateturns.draw(played, picture)
         return
-    plan = Plan(_read(found, _names(names)), policies, seeds, load)
-    tasks = [
-        Task(
-            trace,
-            policy,
-            seed,
-            load,
-            curve=curve or picture is not None,
-            placements=placements is not None,
-        )
-        for trace in plan.traces
-        for policy in policies
-        for seed in seeds
-    ]
+    plan = Plan(traces, policies, seeds, load)
+    tasks = _tasks(plan, curve=curve or picture is not None, placements=placements is not None)
     told = "{0.trace}, {0.policy}, seed {0.seed}"
     runs = _run(execute, tasks, told.format, jobs=jobs)
     if placements:
@@ -230,6 +219,15 @@ def simulate(
     else:
         click.echo(f"{_heading(plan)}\n")
         click.echo(report.table(report.summarise(runs, read_published(found)), load=load))
+
+
+def _tasks(plan: Plan, *, curve: bool, placements: bool) -> list[Task]:
+    return [
+        Task(trace, policy, seed, plan.load, curve=curve, placements=placements)
+        for trace in plan.traces
+        for policy in plan.policies
+        for seed in plan.seeds
+    ]
 
 
 def _read(folder: Path | None, names: Sequence[str]) -> tuple[Trace, ...]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
+from scheduler.controller.evictions import LOOP_SECONDS
 from scheduler.controller.execution import Execution
 from scheduler.controller.ports import Journal, Watcher
 from scheduler.controller.rounds import Rounds
@@ -19,7 +20,7 @@ from scheduler.core.model.pods import Pod
 COALESCE_SECONDS = 0.02
 """Events of one burst make one round: so long the loop waits after the first."""
 
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = LOOP_SECONDS
 """The longest without a round: bookings that nobody confirmed end by then."""
 
 REST, MOST_REST_SECONDS = 2.0, 1.0

@@ -1,7 +1,7 @@
 """Ends pods by the API server: evictions, and deletions where a budget has had its time."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from scheduler.clock import Clock
 from scheduler.core.model import names
@@ -63,18 +63,8 @@ class Endings:
         if not owner_of(stored):
             log.info("pod %s is not evicted: nothing would make it again", pod.key)
             return False
-        try:
-            await self._evict(pod.ref, stored)
-        except REFUSALS as problem:
-            log.warning("pod %s is not evicted: %s", pod.key, problem.message)
-            return False
-        except NotFound:
-            return True
-        except Conflict:
-            # It may be bound by now, and then it need not go any more.
-            return await self._look(pod.ref) is None
-        self._notices.tell(pod.ref, why, action=Action.EVICT)
-        return True
+        # It may be bound by now, and then it need not go any more.
+        return await self._end(pod, why, self._evict(pod.ref, stored), level=logging.WARNING)
 
     async def stop(self, pod: Pod, why: Verdict, *, past_budgets: bool) -> bool:
         """Evict a bound pod, or delete it past all disruption budgets; whether it is going.
@@ -86,21 +76,12 @@ class Endings:
         if stored is None or finished(stored):
             return True
         grace = _grace(stored, self._grace_seconds)
-        try:
-            if past_budgets:
-                await self._delete(pod.ref, why, grace)
-            else:
-                self._fence()
-                await self._client.post(*eviction(pod.ref, {"uid": pod.uid}, grace_seconds=grace))
-        except REFUSALS as problem:
-            log.info("pod %s is not stopped: %s", pod.key, problem.message)
-            return False
-        except NotFound:
-            return True
-        except Conflict:
-            return await self._look(pod.ref) is None
-        self._notices.tell(pod.ref, why, action=Action.EVICT)
-        return True
+        if past_budgets:
+            ending = self._delete(pod.ref, why, grace)
+        else:
+            ending = self._evict_bound(pod.ref, grace)
+        # It is asked again and again.
+        return await self._end(pod, why, ending, level=logging.INFO)
 
     async def make_way(self, running: Pod, waiting: Pod) -> bool:
         """Evict a pod if the other one is of a newer revision of its Deployment; whether it goes.
@@ -117,6 +98,20 @@ class Endings:
             # It got on meanwhile.
             return False
         return await self.evict(running, Verdict(Reason.MAKES_WAY, f"pod {waiting.key} waits"))
+
+    async def _end(self, pod: Pod, why: Verdict, ending: Awaitable[None], *, level: int) -> bool:
+        """Have it end, and people told; whether it is going."""
+        try:
+            await ending
+        except REFUSALS as problem:
+            log.log(level, "pod %s is not evicted: %s", pod.key, problem.message)
+            return False
+        except NotFound:
+            return True
+        except Conflict:
+            return await self._look(pod.ref) is None
+        self._notices.tell(pod.ref, why, action=Action.EVICT)
+        return True
 
     async def _revision(self, pod: Pod) -> tuple[str, int] | None:
         """UID of the pod's Deployment and the number of its revision: a rollback gets a new one."""
@@ -145,6 +140,10 @@ class Endings:
             log.warning("pod %s: its condition can't be written: %s", pod.name, problem.message)
         self._fence()
         await self._client.delete(*deletion(pod, grace_seconds=grace))
+
+    async def _evict_bound(self, pod: PodRef, grace: int | None) -> None:
+        self._fence()
+        await self._client.post(*eviction(pod, {"uid": pod.uid}, grace_seconds=grace))
 
     async def _evict(self, pod: PodRef, stored: Stored) -> None:
         self._fence()

@@ -81,19 +81,12 @@ class Allocation:
         return over_caps(self.this.tree, pod, milli, held=self.turns.held, fixed=self.fixed)
 
     def located(self, running: Running) -> Running | None:
-        """Return a running pod with the indices that its devices have now.
-
-        A reboot may renumber them, a UUID stays. None: one of them isn't there any more.
-        """
+        """Return a running pod with its slots where they are now; None if one isn't there."""
         columns, place = self.trial.columns, running.placement
         row = columns.row.get(place.node)
-        uuids = () if row is None else columns.uuids[row]
-        if all(each.index < len(uuids) and uuids[each.index] == each.uuid for each in place.slots):
-            return running
-        index = {uuid: at for at, uuid in enumerate(uuids)}
-        if any(each.uuid not in index for each in place.slots):
-            return None
-        slots = tuple(replace(each, index=index[each.uuid]) for each in place.slots)
+        slots = None if row is None else place.slots_at(columns.uuids[row])
+        if slots is None or slots is place.slots:
+            return None if slots is None else running
         return replace(running, placement=replace(place, slots=slots))
 
     def is_behind_others(self, leaf: TenantName) -> bool:

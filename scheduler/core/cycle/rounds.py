@@ -1,6 +1,7 @@
 """What the phases of one round work on."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -46,6 +47,20 @@ class Round:
     given_up: dict[PodUID, frozenset[NodeName]] = field(default_factory=dict)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls, snapshot: Snapshot, pending: Iterable[Pod], now: float, profile: Profile
+    ) -> "Round":
+        """Return a round in which nothing is decided yet; `now` in seconds since the epoch."""
+        return cls(
+            snapshot=snapshot,
+            pending=tuple(pending),
+            now=now,
+            profile=profile,
+            tree=TenantTree(snapshot.tenants),
+            capacity=Capacity(snapshot.columns, snapshot.eligibility),
+        )
 
     def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
         """Keep a pod waiting."""

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable
 
 from scheduler.core.cycle.admit import admit
 from scheduler.core.cycle.allocate import allocate
-from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.lacks import lacks
 from scheduler.core.cycle.overdue import overdue
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.reclaim import reclaim
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
@@ -47,14 +45,7 @@ def run_cycle(
     `now` in seconds since the epoch; lags in the snapshot are as of `now`. Pure: the same
     arguments give the same plan, whatever the order of `pending`.
     """
-    this = Round(
-        snapshot=snapshot,
-        pending=tuple(pending),
-        now=now,
-        profile=profile,
-        tree=TenantTree(snapshot.tenants),
-        capacity=Capacity(snapshot.columns, snapshot.eligibility),
-    )
+    this = Round.begin(snapshot, pending, now, profile)
     for name, phase in PHASES.items():
         timing(name, lambda phase=phase: phase(this))  # type: ignore[misc]
     missing = lacks(this)

@@ -300,14 +300,4 @@ def _same_claim(before: Pod, pod: Pod) -> bool:
 
 
 def _located(node: Node, placement: Placement) -> Slots | None:
-    """Slots at the indices that the devices have now: a reboot may renumber them, a UUID stays."""
-    devices = node.devices
-    if all(
-        slot.index < len(devices) and devices[slot.index].uuid == slot.uuid
-        for slot in placement.slots
-    ):
-        return placement.slots
-    index = {device.uuid: at for at, device in enumerate(devices)}
-    if any(slot.uuid not in index for slot in placement.slots):
-        return None
-    return tuple(replace(slot, index=index[slot.uuid]) for slot in placement.slots)
+    return placement.slots_at(tuple(device.uuid for device in node.devices))

@@ -6,10 +6,8 @@ from zlib import crc32
 
 from scheduler.core.cycle.admit import admit
 from scheduler.core.cycle.allocation import Asked, asked_by
-from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
@@ -20,14 +18,7 @@ from scheduler.core.packing.packer import Packer
 
 def begin(snapshot: Snapshot, pending: Iterable[Pod], now: float, profile: Profile) -> Round:
     """Return a round with its queues, the exact division made: it says what everybody is due."""
-    this = Round(
-        snapshot=snapshot,
-        pending=tuple(pending),
-        now=now,
-        profile=profile,
-        tree=TenantTree(snapshot.tenants),
-        capacity=Capacity(snapshot.columns, snapshot.eligibility),
-    )
+    this = Round.begin(snapshot, pending, now, profile)
     admit(this)
     return this
 
