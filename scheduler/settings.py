@@ -120,7 +120,9 @@ class Webhook:
     `runtime_class`: what pods with a share get as runtimeClassName where they name none; "" sets
     none. `certificates`: a folder with tls.crt and tls.key (and ca.crt) made by somebody else, such
     as cert-manager; "" makes and rotates them ourselves, for the names of `service` and `names`.
-    `driver_limits`: the driver of every managed node can limit memory. `enabled` False serves none.
+    `driver_limits`: the driver of every managed node can limit memory. `grant_seconds`: a pod that
+    is created while nobody waits has its place at once, which is kept for so long until the pod is
+    there; None: each waits behind its gate for a round. `enabled` False serves none.
     """
 
     enabled: bool = True
@@ -130,6 +132,7 @@ class Webhook:
     take_over: tuple[str, ...] = ()
     runtime_class: str = ""
     driver_limits: bool = False
+    grant_seconds: float | None = 10.0
     certificates: str = ""
     names: tuple[str, ...] = ()
 

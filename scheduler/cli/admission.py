@@ -17,6 +17,7 @@ from scheduler.kube.webhooks import CONFIGURATION, ConfigurationSink, SecretStor
 from scheduler.settings import Settings
 from scheduler.telemetry.metrics import Metrics
 from scheduler.webhook.app import create_app
+from scheduler.webhook.granting import Granting
 from scheduler.webhook.keeper import Folder, OwnCertificates, Source, TlsKeeper
 from scheduler.webhook.mutation import Rules
 
@@ -32,9 +33,12 @@ class Admission:
 
 @contextlib.asynccontextmanager
 async def admission(
-    settings: Settings, client: Client, metrics: Metrics, clock: Clock
+    settings: Settings, client: Client, metrics: Metrics, clock: Clock, places: Granting
 ) -> AsyncIterator[Admission]:
-    """Serve the webhook while the block lasts. It is ready once it has a certificate."""
+    """Serve the webhook while the block lasts. It is ready once it has a certificate.
+
+    `places`: who may give new pods their places at once.
+    """
     ours = settings.webhook
     if not ours.enabled:
         yield Admission(None, lambda: True)
@@ -43,7 +47,7 @@ async def admission(
         _source(ours, settings.kube.namespace, client, clock), WebhookInjector(client), clock=clock
     )
     rules = Rules(ours.take_over, ours.runtime_class, ours.driver_limits)
-    app = create_app(rules, observe=metrics.observe_admission)
+    app = create_app(rules, places=places, observe=metrics.observe_admission)
     # Somebody may take our authority out of a configuration, by applying the manifest again.
     again = ConfigurationSink(keeper.look_again)
     named = {"fieldSelector": f"metadata.name={CONFIGURATION}"}

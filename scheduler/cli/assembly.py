@@ -1,11 +1,12 @@
 """The parts that know a cluster and decide about it, wired: for `serve`, and for a look at one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
 from scheduler.controller.controller import Controller
 from scheduler.controller.feed import Feed
+from scheduler.controller.grants import Grants
 from scheduler.controller.intake import Intake
 from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Applier, Watcher
@@ -45,6 +46,7 @@ class Assembly:
     intake: Intake
     namespaces: NamespaceBook
     tenants: TenantBook
+    grants: Grants
     nodes: NodeBook
     volumes: VolumeBook
 
@@ -73,9 +75,18 @@ class Assembly:
 
 
 def assemble(
-    ledger: Ledger, settings: Settings, *, clock: Clock, applier: Applier, watcher: Watcher
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    clock: Clock,
+    applier: Applier,
+    watcher: Watcher,
+    may_grant: Callable[[], bool] = lambda: False,
 ) -> Assembly:
-    """Wire them around an empty ledger. Nothing is read, decided or written yet."""
+    """Wire them around an empty ledger. Nothing is read, decided or written yet.
+
+    `may_grant`: whether pods may be given places now, as far as others have a say in it.
+    """
     controller = Controller(
         ledger,
         clock=clock,
@@ -98,6 +109,14 @@ def assemble(
 
     namespaces, volumes = NamespaceBook(retell), VolumeBook(retell)
     nodes = NodeBook(controller.put_nodes, controller.drop_node, clock=clock)
+    grants = controller.grants(
+        planner.anywhere,
+        seconds=settings.webhook.grant_seconds,
+        may=may_grant,
+        watcher=watcher,
+        tenant_of=namespaces.tenant_of,
+        volumes_of=volumes.terms_of,
+    )
     feed = Feed(
         controller,
         ledger,
@@ -105,7 +124,10 @@ def assemble(
         tenant_of=namespaces.tenant_of,
         volumes_of=volumes.terms_of,
         uses_nvidia=nodes.uses_nvidia,
+        claim=grants.claim,
     )
     tenants = TenantBook(controller.set_tenants)
     intake = Intake(feed)
-    return Assembly(ledger, controller, planner, feed, intake, namespaces, tenants, nodes, volumes)
+    return Assembly(
+        ledger, controller, planner, feed, intake, namespaces, tenants, grants, nodes, volumes
+    )

@@ -89,7 +89,9 @@ async def live(
         clock = SystemClock()
         elections, *following = await stack.enter_async_context(elected(settings, client))
         world = _world(settings, client, metrics, clock, elections, watcher or metrics)
-        webhook = await stack.enter_async_context(admission(settings, client, metrics, clock))
+        webhook = await stack.enter_async_context(
+            admission(settings, client, metrics, clock, world.parts.grants)
+        )
         extender = await stack.enter_async_context(_extender(world))
         page = await stack.enter_async_context(_page(world, webhook.ready))
         parts = world.parts
@@ -132,9 +134,17 @@ def _world(
         clock=clock,
         grace_seconds=settings.reclaim.grace_seconds,
     )
-    parts = assemble(ledger, settings, clock=clock, applier=applier, watcher=watcher)
+    parts = assemble(
+        ledger,
+        settings,
+        clock=clock,
+        applier=applier,
+        watcher=watcher,
+        may_grant=lambda: world.acts,
+    )
     mirror = Mirror(client, parts.sinks, page=settings.kube.page, settled=parts.settled)
-    return _World(settings, client, metrics, clock, elections, parts, notices, mirror)
+    world = _World(settings, client, metrics, clock, elections, parts, notices, mirror)
+    return world
 
 
 def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
@@ -146,6 +156,7 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
         clock=world.clock,
         settings=settings,
         tenant_of=parts.namespaces.tenant_of,
+        claim=parts.grants.claim,
     )
     app = extender_app(
         service,

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import Any
 
 from scheduler.clock import Clock
 from scheduler.controller.departures import Stage
 from scheduler.controller.execution import Execution
+from scheduler.controller.grants import Find, Grants
 from scheduler.controller.journeys import Journey
 from scheduler.controller.lagbook import Service
 from scheduler.controller.loop import Loop
@@ -101,6 +103,10 @@ class Controller:
     def active(self) -> bool:
         """Whether it decides."""
         return self._state.active
+
+    def grants(self, find: Find, **how: Any) -> Grants:
+        """Return what gives places to pods while they are created; see there."""
+        return Grants(self._state, find, **how)
 
     # -------------------------------------------------------------------- who acts, and for whom
 

@@ -30,6 +30,13 @@ AT_ONCE = 50
 UsesNvidia = Callable[[NodeName, PodUID, bool], None]
 """Told of pods that hold a card by nvidia.com/gpu, past us; False once they no longer do."""
 
+Claim = Callable[[Pod, PodJSON], bool]
+"""Gives a pod the place that was kept for it while it was created; False: there is none."""
+
+
+def _no_claims(_pod: Pod, _stored: PodJSON) -> bool:
+    return False
+
 
 @dataclass(slots=True)
 class _Known:
@@ -60,10 +67,11 @@ class Feed:
         tenant_of: TenantOf,
         volumes_of: VolumesOf | None = None,
         uses_nvidia: UsesNvidia | None = None,
+        claim: Claim = _no_claims,
     ) -> None:
         self._controller, self._ledger, self._planner = controller, ledger, planner
         self._tenant_of, self._volumes_of = tenant_of, volumes_of
-        self._uses_nvidia = uses_nvidia
+        self._uses_nvidia, self._claim = uses_nvidia, claim
         self._closures, self._reminders = Closures(ledger), Reminders(ledger, planner)
         self._known: dict[PodUID, _Known] = {}
         self._stored: dict[PodUID, PodJSON] = {}
@@ -207,7 +215,8 @@ class Feed:
         turned_down = podjson.turned_down(pod)
         journey = Journey(read, nodes, pinned, podstate.owner_of(pod), turned_down)
         self._controller.on_its_way(journey)
-        if nodes and self._controller.active and uid not in self._ledger.holdings:
+        homeless = nodes and uid not in self._ledger.holdings
+        if homeless and self._controller.active and not self._claim(read, pod):
             self._reserve(journey)
 
     def _reserve(self, journey: Journey) -> None:

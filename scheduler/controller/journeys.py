@@ -71,6 +71,11 @@ class Journeys:
         """Return all that are on their way now; each goes on changing."""
         return list(self._trips.values())
 
+    @property
+    def untroubled(self) -> bool:
+        """Whether each has its place, and none was turned down."""
+        return not any(trip.lost or trip.turned_down_at for trip in self._trips.values())
+
     def stuck(self, moment: float) -> list[Journey]:
         """Return the pinned ones that were turned down at that time (seconds) or before.
 

@@ -5,6 +5,7 @@ from zlib import crc32
 
 import numpy as np
 
+from scheduler.core.cycle.allocation import ALTERNATIVES
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.fairness.tree import TenantTree
@@ -13,6 +14,7 @@ from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement
+from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
@@ -48,10 +50,8 @@ class Planner:
         kube-scheduler, which offers them, may know more.
         """
         tree = self._tree()
-        if pod.tenant not in tree:
-            return Verdict(Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it')
-        if not tree.is_leaf(pod.tenant):
-            return Verdict(Reason.TENANT_HAS_CHILDREN)
+        if (refusal := _no_leaf(tree, pod)) is not None:
+            return refusal
         rows = self._ledger.columns.row
         offered = np.fromiter((rows[name] for name in names if name in rows), dtype=np.int64)
         allowed = self._allowed(pod, offered)
@@ -62,7 +62,20 @@ class Planner:
             return self._no_place(pod)
         return self._over_caps(tree, pod, placement) or placement
 
-    def _place(self, pod: Pod, rows: Ints) -> Placement | None:
+    def anywhere(self, pod: Pod) -> Admit | None:
+        """Return the best place of all, as a round would choose it; None if there is none."""
+        tree = self._tree()
+        if not pod.request.devices or _no_leaf(tree, pod) is not None:
+            return None
+        among = self._ledger.eligibility.now(pod.constraints)
+        placement = self._place(pod, among)
+        if placement is None or self._over_caps(tree, pod, placement) is not None:
+            return None
+        packer = self._packer()
+        others = packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
+        return Admit(pod, placement, others)
+
+    def _place(self, pod: Pod, rows: Ints | None) -> Placement | None:
         return self._packer().place(pod.request, among=rows, seed=crc32(pod.uid.encode()))
 
     def _allowed(self, pod: Pod, offered: Ints) -> Ints:
@@ -110,3 +123,10 @@ class Planner:
         if self._packed is None or self._packed[0] is not mix:
             self._packed = (mix, Packer(self._ledger.columns, self._policy, mix=mix))
         return self._packed[1]
+
+
+def _no_leaf(tree: TenantTree, pod: Pod) -> Verdict | None:
+    """Return why the pod's tenant can have no pods."""
+    if pod.tenant not in tree:
+        return Verdict(Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it')
+    return None if tree.is_leaf(pod.tenant) else Verdict(Reason.TENANT_HAS_CHILDREN)

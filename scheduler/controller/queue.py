@@ -7,7 +7,26 @@ from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Waiting
-from scheduler.core.model.verdicts import Verdict
+from scheduler.core.model.verdicts import Reason, Verdict
+
+QUIET = frozenset(
+    (
+        *(Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.TENANT_HAS_CHILDREN),
+        *(Reason.FOREIGN_GATE, Reason.NEVER_FITS),
+    )
+)
+"""Who waits for one of these would take no GPU if one were free."""
+
+CAPPED = frozenset((Reason.OVER_LIMIT, Reason.OVER_GUARANTEE))
+"""Nor would these, but for one that their own tenant, or one beside it, gives back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Who in line goes before one that comes now: `all` of it, or those of `tenants` (capped)."""
+
+    all: bool
+    tenants: frozenset[TenantName]
 
 
 @dataclass(slots=True)
@@ -17,14 +36,27 @@ class Queue:
     pods: dict[PodUID, Pod] = field(default_factory=dict)
     verdicts: dict[PodUID, Verdict] = field(default_factory=dict)
     _first: dict[TenantName, tuple[PodUID, float]] = field(default_factory=dict)
+    _rivals: Rivals | None = None
+
+    @property
+    def rivals(self) -> Rivals:
+        """Who in it would take a GPU that somebody else gets."""
+        if self._rivals is None:
+            judged = [(pod.tenant, self.verdicts.get(uid)) for uid, pod in self.pods.items()]
+            loud = [each for each in judged if each[1] is None or each[1].reason not in QUIET]
+            capped = {tenant for tenant, why in loud if why is not None and why.reason in CAPPED}
+            others = any(why is None or why.reason not in CAPPED for _, why in loud)
+            self._rivals = Rivals(others, frozenset(capped))
+        return self._rivals
 
     def put(self, pod: Pod) -> None:
         """Add a pod, or describe it anew."""
-        self.pods[pod.uid] = pod
+        self.pods[pod.uid], self._rivals = pod, None
 
     def drop(self, uid: PodUID) -> Pod | None:
         """Take a pod out."""
         self.verdicts.pop(uid, None)
+        self._rivals = None
         return self.pods.pop(uid, None)
 
     def judge(self, hold: Hold) -> bool:
@@ -33,7 +65,7 @@ class Queue:
         if uid not in self.pods:
             return False
         before = self.verdicts.get(uid)
-        self.verdicts[uid] = verdict
+        self.verdicts[uid], self._rivals = verdict, None
         return before is None or before.reason != verdict.reason
 
     def note_first(self, first: Mapping[TenantName, Pod], now: float) -> None:

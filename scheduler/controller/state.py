@@ -125,6 +125,17 @@ class State:
 
     # ------------------------------------------------------------------------------ who waits
 
+    def is_next(self, tenant: TenantName) -> bool:
+        """Whether a pod of the tenant that comes now passes nobody over that would take a GPU."""
+        rivals = self.queue.rivals
+        if rivals.all or tenant not in self.tree or not self.journeys.untroubled:
+            return False
+        # They wait for what anybody below the same tenant gives back.
+        top = self.tree.path(tenant)[0]
+        return not any(
+            other in self.tree and self.tree.path(other)[0] == top for other in rivals.tenants
+        )
+
     def waits(self, uid: PodUID) -> bool:
         """Whether the pod waits for its release, or for the outcome of that."""
         return uid in self.queue.pods or uid in self.departures

@@ -25,9 +25,13 @@ class Strikes:
         if len(self._struck) > OWNERS_KEPT:
             self._struck.popitem(last=False)
 
+    def has_struck(self, owner: str) -> bool:
+        """Whether what the owner makes is spared."""
+        return owner in self._struck
+
     def meet(self, uid: PodUID, owner: str) -> None:
         """A pod is seen for the first time."""
-        if owner in self._struck:
+        if self.has_struck(owner):
             self._spared.add(uid)
 
     def spare(self, uid: PodUID) -> None:

@@ -6,16 +6,15 @@ kube-scheduler reads an answer only with status 200, and takes what is wrong fro
 import logging
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from scheduler.core.model.errors import InvalidInput, NotLeading
 from scheduler.extender import wire
 from scheduler.extender.service import ExtenderService
+from scheduler.http import DirectApp, Handler
 
 MAX_BODY = 32 * 2**20
 """Bytes. 5,000 names take 0.15 MiB; 5,000 whole nodes about 25."""
@@ -23,7 +22,6 @@ MAX_BODY = 32 * 2**20
 Observe = Callable[[str, float], None]
 """Told each verb and how many seconds it took."""
 
-Handler = Callable[[Request], Awaitable[Response]]
 Answer = Callable[[bytes], Awaitable[bytes]]
 Reading = Callable[[Request], Awaitable[bytes]]
 
@@ -45,35 +43,13 @@ def create_app(
     While `acts` says no, every verb fails: what is known here may be out of date. `max_body` in
     bytes.
     """
-    app = _Extender(title="Equipoise extender", openapi_url=None, docs_url=None, redoc_url=None)
+    app = DirectApp(title="Equipoise extender", openapi_url=None, docs_url=None, redoc_url=None)
     for verb, (answer, failure) in _verbs(service).items():
         handler = _handler(verb, _reading(_if_acting(acts, answer), max_body), failure, observe)
-        app.add_route(f"/{verb}", handler, methods=["POST"], include_in_schema=False)
         app.direct[f"/{verb}"] = handler
     app.add_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_route("/readyz", _readyz(ready), methods=["GET"], include_in_schema=False)
     return app
-
-
-class _Extender(FastAPI):
-    """An app that hands kube-scheduler's calls to their handlers directly, all others as usual.
-
-    The usual way is eight layers, none of which these calls need: together they take as long as a
-    whole filter. `direct` is by path. Middleware would not see these calls.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.direct: dict[str, Handler] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            handler = self.direct.get(scope["path"])
-            if handler is not None:
-                response = await handler(Request(scope, receive))
-                await response(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
 
 
 def _verbs(

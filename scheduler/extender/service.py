@@ -12,7 +12,7 @@ from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.podreader import TenantOf
+from scheduler.core.model.podreader import PodJSON, TenantOf
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import SENTENCES, Reason, Verdict
 from scheduler.extender import wire
@@ -28,6 +28,9 @@ Planner = Callable[[Pod, Sequence[NodeName]], Placement | Verdict]
 Books nothing. A reservation that the pod has elsewhere still stands in the ledger meanwhile.
 """
 
+Claim = Callable[[Pod, PodJSON], bool]
+"""Gives a pod the place that was kept for it while it was created; False: there is none."""
+
 BEST, OTHER = 10, 0
 """Scores: kube-scheduler multiplies them by the extender's weight."""
 
@@ -35,6 +38,10 @@ BEST, OTHER = 10, 0
 NO_INVENTORY = "no GPU inventory for this node yet: is the Equipoise agent running there?"
 BOUND_ELSEWHERE = "the pod is bound to another node already"
 BEING_BOUND = "the pod is being bound to another node"
+
+
+def _no_claims(_pod: Pod, _stored: PodJSON) -> bool:
+    return False
 
 
 class ExtenderService:
@@ -49,9 +56,10 @@ class ExtenderService:
         clock: Clock,
         settings: options.Extender,
         tenant_of: TenantOf,
+        claim: Claim = _no_claims,
     ) -> None:
         self._ledger, self._plan, self._clock = ledger, plan, clock
-        self._tenant_of = tenant_of
+        self._tenant_of, self._claim = tenant_of, claim
         self._plain = PlainPods()
         self._reservations = Reservations(ledger, settings.reservation_seconds)
         self._bindings = Bindings(
@@ -66,6 +74,9 @@ class ExtenderService:
         pod, now = wire.decode_pod(args.pod, self._tenant_of), self._clock.now()
         self._reservations.expire(now)
         holding = self._reservations.get(pod.uid)
+        if holding is None and self._claim(pod, args.pod):
+            # kube-scheduler may hear of a new pod before we do.
+            holding = self._reservations.get(pod.uid)
         if holding is not None and (fixed := self._fixed(holding, args.names)):
             return fixed
         if pod.problem:

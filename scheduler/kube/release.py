@@ -1,18 +1,18 @@
 """How a pod is released: ONE patch that takes our gate off and pins the pod to its nodes.
 
-A pin can't be taken back. The API server takes exactly one name in a `metadata.name` requirement,
-so each candidate is a term of its own (terms are ORed); where a pod has required terms already,
-none may be added and each may only gain lines, so each gets one name. Source: k8s.io/kubernetes
-pkg/apis/core/validation, validateNodeAffinityMutation.
+A pin can't be taken back. Each candidate is a term of its own (core.model.pins); where a pod has
+required terms already, none may be added and each may only gain lines, so each gets one name.
+Source: k8s.io/kubernetes pkg/apis/core/validation, validateNodeAffinityMutation.
 """
 
 from collections.abc import Callable, Sequence
 
 from scheduler.core.model import names
 from scheduler.core.model.constraintreader import read_terms
-from scheduler.core.model.constraints import NAME_FIELD, Term
+from scheduler.core.model.constraints import Term
 from scheduler.core.model.errors import ReleaseRefused
 from scheduler.core.model.ids import NodeName
+from scheduler.core.model.pins import REQUIRED, line, own_terms, pin
 from scheduler.core.model.stored import Stored, mapping, objects
 from scheduler.kube.client import JSON, Patch
 
@@ -27,8 +27,9 @@ def release_patch(pod: Stored, nodes: Sequence[NodeName], *, allow: Allow) -> tu
     everything else that the pod asks for, stay. Raises ReleaseRefused if no required term of the
     pod's own takes the planned node.
     """
-    required = {"nodeSelectorTerms": _terms(_own(pod), nodes, allow)}
-    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    own = own_terms(pod)
+    required = {"nodeSelectorTerms": _narrowed(own, nodes, allow)} if own else pin(nodes)
+    affinity = {"nodeAffinity": {REQUIRED: required}}
     # A strategic merge keeps what it doesn't name: other gates, preferences, other affinities.
     return Patch.STRATEGIC, _ungated(pod, affinity=affinity)
 
@@ -54,16 +55,7 @@ def _ungated(pod: Stored, **spec: JSON) -> JSON:
     return {"metadata": preconditions(pod), "spec": {"schedulingGates": gates, **spec}}
 
 
-def _own(pod: Stored) -> Sequence[Stored]:
-    """The required terms that the pod has already."""
-    affinity = mapping(mapping(mapping(pod, "spec"), "affinity"), "nodeAffinity")
-    required = mapping(affinity, "requiredDuringSchedulingIgnoredDuringExecution")
-    return objects(required, "nodeSelectorTerms")
-
-
-def _terms(own: Sequence[Stored], nodes: Sequence[NodeName], allow: Allow) -> list[Stored]:
-    if not own:
-        return [{"matchFields": [_line(node)]} for node in nodes]
+def _narrowed(own: Sequence[Stored], nodes: Sequence[NodeName], allow: Allow) -> list[Stored]:
     takers = [
         [node for node in nodes if allow(term, node)]
         for term in read_terms({"nodeSelectorTerms": own})
@@ -88,11 +80,7 @@ def _names(takers: Sequence[Sequence[NodeName]], planned: NodeName) -> list[Node
 
 def _named(term: Stored, node: NodeName) -> Stored:
     """The term with one line more. One without lines holds nowhere, and mustn't gain any."""
-    fields, line = objects(term, "matchFields"), _line(node)
-    if line in fields or not (fields or objects(term, "matchExpressions")):
+    fields, named = objects(term, "matchFields"), line(node)
+    if named in fields or not (fields or objects(term, "matchExpressions")):
         return term
-    return {**term, "matchFields": [*fields, line]}
-
-
-def _line(node: NodeName) -> JSON:
-    return {"key": NAME_FIELD, "operator": "In", "values": [node]}
+    return {**term, "matchFields": [*fields, named]}

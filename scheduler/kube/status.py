@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 PARAMS = {"fieldManager": "equipoise", "force": "true"}
 
-PER_SECOND = 20.0
-"""Statuses written at most: they must not slow releases and bindings down."""
+PER_SECOND, BUSY_PER_SECOND = 20.0, 2.0
+"""Statuses written at most, and while pods come and go: one costs as much as creating a pod, and
+they must not slow that down."""
 
 SLICE = 200
 """Objects looked at before others get their turn of the event loop."""
@@ -72,6 +73,7 @@ class StatusWriter:
         self._clock, self._seconds = clock, seconds
         self._written: dict[tuple[str, str], _Written] = {}
         self._failing = False
+        self._seen: Hashable = None
 
     async def run(self) -> None:
         """Write for ever."""
@@ -171,6 +173,9 @@ class StatusWriter:
         path = wish.resource.path(wish.name, subresource="status")
         await self._client.patch(path, wish.body, Patch.APPLY, PARAMS, brief=True)
         await self._clock.sleep(1.0 / PER_SECOND)
+        before, self._seen = self._seen, self._from.version()
+        if before != self._seen:
+            await self._clock.sleep(1.0 / BUSY_PER_SECOND - 1.0 / PER_SECOND)
 
     def _last(self, resource: Resource, stored: Stored) -> _Written:
         """What it says: what was written from here, else what is stored, by whomever."""

@@ -7,7 +7,8 @@ answer with status 200 only, and what is wrong from the `status` in it; anything
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -16,8 +17,10 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from scheduler.http import DirectApp, Handler
 from scheduler.webhook import review
-from scheduler.webhook.mutation import Rules
+from scheduler.webhook.granting import Granting
+from scheduler.webhook.mutation import NO_GRANTS, Rules
 from scheduler.webhook.review import Answer
 
 MAX_BODY = 16 * 2**20
@@ -28,7 +31,6 @@ API_VERSION = "admission.k8s.io/v1"
 Observe = Callable[[str, float], None]
 """Told each verb ("mutate" or "validate") and how many seconds it took."""
 
-Handler = Callable[[Request], Awaitable[Response]]
 Judge = Callable[[Mapping[str, Any]], Answer]
 
 log = logging.getLogger(__name__)
@@ -39,20 +41,21 @@ class NoReview(Exception):
 
 
 def create_app(
-    rules: Rules, *, observe: Observe | None = None, max_body: int = MAX_BODY
+    rules: Rules,
+    *,
+    places: Granting = NO_GRANTS,
+    observe: Observe | None = None,
+    max_body: int = MAX_BODY,
 ) -> FastAPI:
-    """Return the ASGI app; `max_body` in bytes."""
-    app = FastAPI(title="Equipoise webhook", openapi_url=None, docs_url=None, redoc_url=None)
-    for verb, judge in (("mutate", review.mutating), ("validate", review.validating)):
+    """Return the ASGI app. `places`: who may give a pod its place at once; `max_body` in bytes."""
+    app = DirectApp(title="Equipoise webhook", openapi_url=None, docs_url=None, redoc_url=None)
+    mutating = partial(review.mutating, places=places)
+    for verb, judge in (("mutate", mutating), ("validate", review.validating)):
         for path, tenants in ((f"/{verb}", False), (f"/{verb}/tenants", True)):
-            handler = _handler(verb, _judging(judge, rules, tenants), max_body, observe)
-            app.add_route(path, handler, methods=["POST"], include_in_schema=False)
+            judging = partial(judge, rules=rules, tenants=tenants)
+            app.direct[path] = _handler(verb, judging, max_body, observe)
     app.add_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     return app
-
-
-def _judging(judge: Callable[..., Answer], rules: Rules, tenants: bool) -> Judge:
-    return lambda request: judge(request, rules, tenants=tenants)
 
 
 def _handler(verb: str, judge: Judge, max_body: int, observe: Observe | None) -> Handler:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.core.model import amounts, assignment, limitnotes, names
+from scheduler.core.model import amounts, assignment, limitnotes, names, pins
 from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.podreader import gates_of, mapping
 from scheduler.core.model.requestreader import (
@@ -19,7 +19,8 @@ from scheduler.core.model.requestreader import (
     parse_request,
 )
 from scheduler.core.model.requests import Request
-from scheduler.webhook import environment, patches
+from scheduler.webhook import environment, granting, patches
+from scheduler.webhook.granting import Granting, NoGrants
 from scheduler.webhook.patches import JSON, Op
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -33,6 +34,8 @@ _OTHER_GPUS = ("nvidia.com/gpu", "nvidia.com/mig-")
 _WRITTEN_BY_US = frozenset((names.DEVICES, names.ASSIGNMENT)) | limitnotes.ALL
 _KAI = frozenset((names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES))
 _KINDS = ("initContainers", "containers")
+
+NO_GRANTS = NoGrants()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,11 @@ def concerns(pod: JSON, rules: Rules) -> bool:
     )
 
 
-def mutate(pod: JSON, rules: Rules) -> Draft:
+def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     """Return what makes the pod ours; raise InvalidRequest with one sentence if it can't be.
 
     A pod without a request keeps all but its view of GPUs, and a schedulerName that we take over.
+    `places`: who may give it a place at once.
     """
     request = parse_request(pod)
     parse_preemptible(pod)
@@ -83,7 +87,9 @@ def mutate(pod: JSON, rules: Rules) -> Draft:
     _refuse_other_gpus(pod)
     _refuse_our_notes(pod)
     if request.devices:
-        return _asking(pod, request, rules)
+        return _asking(pod, request, rules, places)
+    if names.GRANTED in mapping(mapping(pod, "metadata"), "annotations"):
+        raise InvalidRequest(f"{names.GRANTED} is written by Equipoise only; leave it out")
     ops = _wired(pod, (), environment.OF_OTHERS)
     if mapping(pod, "spec").get("schedulerName") in rules.take_over:
         ops.append(patches.put(names.SCHEDULER_NAME, "spec", "schedulerName"))
@@ -101,22 +107,44 @@ def mutate_debug(pod: JSON, before: JSON) -> Draft:
     return Draft(tuple(ops))
 
 
-def _asking(pod: JSON, request: Request, rules: Rules) -> Draft:
+def _asking(pod: JSON, request: Request, rules: Rules, places: Granting) -> Draft:
     metadata, spec = mapping(pod, "metadata"), mapping(pod, "spec")
     _refuse_node(spec)
     targets, whole = parse_gpu_containers(pod), containers_asking(pod)
     notes = _notes(metadata, targets, str(request.devices) if whole else "")
     share = environment.of_share(mps=not request.whole, driver=rules.driver_limits)
-    gates = () if names.GATE in gates_of(pod) else ({"name": names.GATE},)
+    tolerations = () if _tolerates(spec) else (TOLERATION,)
+    changed = _changed(spec, rules)
+    turn, granted = _turn(pod, tolerations, places)
     ops = [
-        *patches.merge(metadata, notes, "metadata", "annotations"),
-        *patches.merge(pod, _changed(spec, rules), "spec"),
-        *patches.append(spec, gates, "spec", "schedulingGates"),
-        *patches.append(spec, () if _tolerates(spec) else (TOLERATION,), "spec", "tolerations"),
+        *patches.merge(metadata, {**notes, **granted}, "metadata", "annotations"),
+        *patches.merge(pod, changed, "spec"),
+        *turn,
+        *patches.append(spec, tolerations, "spec", "tolerations"),
         *_wired(pod, targets, share),
         *_without_gpus(pod),
     ]
     return Draft(tuple(ops), _told(whole, request))
+
+
+def _turn(
+    pod: JSON, tolerations: tuple[JSON, ...], places: Granting
+) -> tuple[list[Op], dict[str, str]]:
+    """Give the pod a place at once, or a gate behind which it waits for its turn.
+
+    Annotations, beside what else is to change.
+    """
+    spec, gates = mapping(pod, "spec"), gates_of(pod)
+    known = mapping(mapping(pod, "metadata"), "annotations").get(names.GRANTED)
+    if known is not None and places.stands(str(known)):
+        return [], {}
+    if known is None and not gates and not pins.own_terms(pod):
+        borne = [*(spec.get("tolerations") or ()), *tolerations]
+        found = places.grant({**pod, "spec": {**spec, "tolerations": borne}})
+        if found is not None:
+            return granting.pinned(pod, found.nodes), {names.GRANTED: found.token}
+    gate = () if names.GATE in gates else ({"name": names.GATE},)
+    return [*granting.taken_off(pod), *patches.append(spec, gate, "spec", "schedulingGates")], {}
 
 
 def _notes(metadata: JSON, targets: tuple[str, ...], whole: str) -> dict[str, str]:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.podreader import mapping
 from scheduler.webhook import mutation
-from scheduler.webhook.mutation import Draft, Rules
+from scheduler.webhook.granting import Granting, OthersGrants
+from scheduler.webhook.mutation import NO_GRANTS, Draft, Rules
 from scheduler.webhook.patches import JSON, Op
 
 MIRROR = "kubernetes.io/config.mirror"
 """Carried by a static pod's picture, which only its own kubelet makes."""
 
-Judge = Callable[[JSON, JSON, Rules], Draft]
-"""The review's request, its pod and the rules; raises InvalidRequest."""
+Judge = Callable[[JSON, JSON], Draft]
+"""The review's request and its pod; raises InvalidRequest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,19 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
-def mutating(request: JSON, rules: Rules, *, tenants: bool) -> Answer:
-    """Judge the `request` of a review sent to /mutate; `tenants`: in a tenant's namespace."""
-    return _judged(_changes, request, rules, tenants)
+def mutating(request: JSON, rules: Rules, *, tenants: bool, places: Granting = NO_GRANTS) -> Answer:
+    """Judge the `request` of a review sent to /mutate; `tenants`: in a tenant's namespace.
+
+    `places`: who may give a new pod its place at once; nobody is asked for a dry run.
+    """
+    if request.get("dryRun"):
+        places = NO_GRANTS
+    return _judged(lambda asked, pod: _changes(asked, pod, rules, places), request, rules, tenants)
 
 
 def validating(request: JSON, rules: Rules, *, tenants: bool) -> Answer:
     """Judge the `request` of a review sent to /validate: what all webhooks together made of it."""
-    return _judged(_checks, request, rules, tenants)
+    return _judged(lambda asked, pod: _checks(asked, pod, rules), request, rules, tenants)
 
 
 def _judged(judge: Judge, request: JSON, rules: Rules, tenants: bool) -> Answer:
@@ -48,23 +54,24 @@ def _judged(judge: Judge, request: JSON, rules: Rules, tenants: bool) -> Answer:
     if not tenants and not mutation.concerns(pod, rules):
         return Answer()
     try:
-        draft = judge(request, pod, rules)
+        draft = judge(request, pod)
     except InvalidRequest as problem:
         return Answer(allowed=False, code=422, message=str(problem))
     return Answer(patch=draft.ops, warnings=draft.warnings)
 
 
-def _changes(request: JSON, pod: JSON, rules: Rules) -> Draft:
+def _changes(request: JSON, pod: JSON, rules: Rules, places: Granting) -> Draft:
     match request.get("operation"), request.get("subResource") or "":
         case "CREATE", "":
-            return mutation.mutate(pod, rules)
+            metadata = {**mapping(pod, "metadata"), "namespace": request.get("namespace")}
+            return mutation.mutate({**pod, "metadata": metadata}, rules, places)
         case "UPDATE", "ephemeralcontainers":
             return mutation.mutate_debug(pod, mapping(request, "oldObject"))
     return Draft()
 
 
 def _checks(request: JSON, pod: JSON, rules: Rules) -> Draft:
-    if left := _changes(request, pod, rules).ops:
+    if left := _changes(request, pod, rules, OthersGrants()).ops:
         raise InvalidRequest(
             f"the pod isn't as Equipoise left it at {left[0]['path']}; another admission webhook "
             f"changed it, let that one leave the field alone"

@@ -190,7 +190,8 @@ async def _load(cluster: EmbeddedCluster, seed: int, deletions: list[tuple[float
         await asyncio.sleep(max(0.0, began + at - asyncio.get_running_loop().time()))
         if isinstance(what, int):
             there = list(cluster.pods())
-            cluster.delete(PodUID(there[what % len(there)]["metadata"]["uid"]))
+            if there:
+                cluster.delete(PodUID(there[what % len(there)]["metadata"]["uid"]))
         else:
             cluster.create(what)
 

@@ -9,6 +9,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
+from scheduler.core.model.pods import Pod
 from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, tenant
 from tests.support.extenders import ManualClock, pod_json
@@ -36,7 +37,7 @@ class World:
             eyes=self.eyes,
             active=self.active,
         )
-        planner = Planner(
+        self.planner = Planner(
             self.ledger,
             policy="fgd",
             tree=lambda: self.controller.tree,
@@ -45,11 +46,19 @@ class World:
         self.feed = Feed(
             self.controller,
             self.ledger,
-            planner,
-            tenant_of=lambda namespace: TenantName(self.tenant(namespace)),
+            self.planner,
+            tenant_of=self.tenant_of,
             volumes_of=lambda _pod: self.volumes,
             uses_nvidia=lambda *told: self.told.append(told),
+            claim=self.claim,
         )
+
+    def claim(self, pod: Pod, stored: Any) -> bool:
+        """No place was kept for any pod."""
+        return False
+
+    def tenant_of(self, namespace: str) -> TenantName:
+        return TenantName(self.tenant(namespace))
 
     def tenant(self, namespace: str) -> str:
         return self.tenants.get(namespace, namespace)

@@ -1,6 +1,6 @@
 """Who waits, why, and since when it is its turn."""
 
-from scheduler.controller.queue import Queue, first_of
+from scheduler.controller.queue import Queue, Rivals, first_of
 from scheduler.controller.queue import waiting as listed
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
@@ -98,3 +98,18 @@ def test_those_who_wait_longest_are_listed_first() -> None:
         ("lab/p", "0.5 GPU"),
         ("lab/q", "0.5 GPU"),
     ]
+
+
+def test_who_would_take_no_gpu_is_nobodys_rival() -> None:
+    waiting = queue()
+    assert waiting.rivals == Rivals(all=False, tenants=frozenset())
+    waiting.put(pod("p"))
+    assert waiting.rivals.all
+    waiting.judge(Hold(pod("p"), Verdict(Reason.NEVER_FITS)))
+    assert waiting.rivals == Rivals(all=False, tenants=frozenset())
+    waiting.judge(Hold(pod("p"), Verdict(Reason.OVER_LIMIT)))
+    assert waiting.rivals == Rivals(all=False, tenants=frozenset({pod("p").tenant}))
+    waiting.judge(Hold(pod("p"), Verdict(Reason.NO_ROOM)))
+    assert waiting.rivals.all
+    waiting.drop(pod("p").uid)
+    assert not waiting.rivals.all

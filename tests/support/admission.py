@@ -16,6 +16,7 @@ from scheduler.clock import SystemClock
 from scheduler.kube.client import Client
 from scheduler.settings import Settings, Webhook
 from scheduler.telemetry.metrics import Metrics
+from scheduler.webhook.granting import NoGrants
 from tests.support.controlplane import namespaces
 from tests.support.controlplane.api import Api
 from tests.support.controlplane.layout import BASE
@@ -72,7 +73,7 @@ class Admission:
     async def _serve(self) -> None:
         async with (
             await Client.connect(kubeconfig=self._kubeconfig) as client,
-            admission(self._settings, client, Metrics(), SystemClock()) as found,
+            admission(self._settings, client, Metrics(), SystemClock(), NoGrants()) as found,
         ):
             tasks = [asyncio.create_task(each()) for each in found.work]
             assert found.address is not None

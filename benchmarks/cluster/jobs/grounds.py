@@ -71,7 +71,7 @@ def stock(nodes: int) -> Iterator[Ground]:
 def equipoise(nodes: int) -> Iterator[Ground]:
     """Run a plane with Equipoise and two tenants of equal weight; nodes are made by the caller."""
     with ControlPlane(OPTIONS) as plane:
-        ours = Installation(plane, settings=SETTINGS)
+        ours = Installation(plane, settings=SETTINGS, alone="jobs")
         ours.apply()
         for name in (LARGE, SMALL):
             kind = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Tenant"}

@@ -117,6 +117,23 @@ class Ledger:
             raise problem
         self.generation += 1
 
+    def hand_over(self, uid: PodUID, pod: Pod) -> bool:
+        """Let a reservation be that pod's, without a time limit; end it if the pod holds otherwise.
+
+        Whether it is the pod's now. No number changes then.
+        """
+        before = self._holdings.get(uid)
+        if before is None or before.bound or pod.uid in self._holdings:
+            return False
+        if not _same_claim(before.pod, pod):
+            self.release(uid)
+            return False
+        del self._holdings[uid]
+        del self._on_node[before.placement.node][uid]
+        self._store(Holding(pod, before.placement, bound=False))
+        self.generation += 1
+        return True
+
     def bind(self, pod: Pod, placement: Placement) -> None:
         """Record that the pod is bound there. This is the truth: it is never refused.
 

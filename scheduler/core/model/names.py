@@ -12,6 +12,9 @@ GPU_CONTAINERS = PREFIX + "gpu-containers"
 PREEMPTIBLE = PREFIX + "preemptible"
 MAX_RUNTIME = PREFIX + "max-runtime"
 
+# Written by Equipoise's webhook on a pod that got its place while it was created: a word for that.
+GRANTED = PREFIX + "granted"
+
 # Written by Equipoise, in the Binding itself.
 DEVICES = PREFIX + "devices"
 ASSIGNMENT = PREFIX + "assignment"

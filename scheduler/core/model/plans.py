@@ -29,6 +29,17 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A place that is kept for a pod without a UID yet: under which token, and nodes to pin it to.
+
+    The planned one comes first.
+    """
+
+    token: str
+    nodes: tuple[NodeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Keep the pod waiting, and say why."""
 

@@ -12,6 +12,7 @@ from scheduler.core.model.constraintreader import (
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
+from scheduler.core.model.pins import own_terms
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requestreader import (
     parse_max_runtime,
@@ -91,11 +92,9 @@ def gates_of(pod: PodJSON) -> tuple[str, ...]:
 
 def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
     """Return the nodes that the pod's required affinity names by metadata.name; () for none."""
-    affinity = mapping(mapping(mapping(pod, "spec"), "affinity"), "nodeAffinity")
-    required = mapping(affinity, "requiredDuringSchedulingIgnoredDuringExecution")
     return tuple(
         NodeName(str(name))
-        for term in objects(required, "nodeSelectorTerms")
+        for term in own_terms(pod)
         for field in objects(term, "matchFields")
         if field.get("key") == "metadata.name" and field.get("operator") == "In"
         for name in field.get("values") or ()

@@ -77,6 +77,23 @@ def test_a_reservation_ends_at_its_time_and_not_before() -> None:
     assert ledger.held == {}
 
 
+def test_a_reservation_is_handed_over_with_its_place_and_without_its_end() -> None:
+    ledger = ledger_with("n1")
+    ledger.reserve(pod("p"), place("n1", (0, 500, 8_000)), expires=5.0)
+    before = described(ledger.columns)
+    assert ledger.hand_over(pod("p").uid, pod("q"))
+    assert ledger.expire(now=100.0) == []
+    assert (set(ledger.holdings), described(ledger.columns)) == ({"q"}, before)
+    assert not ledger.hand_over(pod("p").uid, pod("r"))
+
+
+def test_who_asks_for_something_else_is_handed_nothing() -> None:
+    ledger = ledger_with("n1")
+    ledger.reserve(pod("p", 500), place("n1", (0, 500, 8_000)))
+    assert not ledger.hand_over(pod("p").uid, pod("q", 250))
+    assert ledger.holdings == {}
+
+
 def test_every_change_makes_the_generation_grow_and_nothing_else_does() -> None:
     ledger = ledger_with("n1")
     spot = place("n1", (0, 500, 8_000))

@@ -112,6 +112,21 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
         assert (described(self.ledger.columns), self.ledger.generation) == after
         self.claims[pod.uid] = Holding(pod, placement, bound=True)
 
+    @rule(pod=SOME_POD, uid=st.sampled_from([PodUID(f"p{number}") for number in range(8)]))
+    def hand_over(self, pod: Pod, uid: PodUID) -> None:
+        before, room = self.claims.get(uid), described(self.ledger.columns)
+        free = before is not None and not before.bound and pod.uid not in self.claims
+        if not free or before is None:
+            assert not self.ledger.hand_over(uid, pod)
+            return
+        del self.claims[uid]
+        asked = (pod.tenant, pod.request, pod.preemptible)
+        same = asked == (before.pod.tenant, before.pod.request, before.pod.preemptible)
+        assert self.ledger.hand_over(uid, pod) == same
+        if same:
+            self.claims[pod.uid] = Holding(pod, before.placement, bound=False)
+            assert described(self.ledger.columns) == room
+
     @rule(uid=st.sampled_from([PodUID(f"p{number}") for number in range(8)]))
     def release(self, uid: PodUID) -> None:
         assert self.ledger.release(uid) == self.claims.pop(uid, None)

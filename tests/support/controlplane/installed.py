@@ -104,13 +104,22 @@ def is_asked(api: Api, namespace: str = "default") -> bool:
 
 @dataclass
 class Installation:
-    """What is installed. `settings` are groups of serve's settings, as in its file."""
+    """What is installed. `settings` are groups of serve's settings, as in its file.
+
+    `alone`: the name of the one replica that there will be; it is called without the door, which
+    costs more than the call.
+    """
 
     plane: ControlPlane
     settings: Mapping[str, Any] = field(default_factory=lambda: FAST)
     door: Door = field(default_factory=Door)
+    alone: str = ""
     replicas: dict[str, Replica] = field(default_factory=dict)
     ports: dict[str, Ports] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.alone:
+            self.ports[self.alone] = Ports()
 
     def apply(self, *, webhook: bool = True) -> None:
         """Apply the manifests."""
@@ -137,7 +146,8 @@ class Installation:
         `server` is another way to the API server, `credentials` another kubeconfig; both for
         `serve` alone, and not for its kube-scheduler.
         """
-        ports = self.ports[name] = Ports()
+        ports = self.ports[name] if name == self.alone else Ports()
+        self.ports[name] = ports
         kubeconfig = self.plane.service_account(NAMESPACE, ACCOUNT)
         mine = credentials or kubeconfig
         mine = self._elsewhere(mine, server, name) if server else mine
@@ -195,12 +205,13 @@ class Installation:
         return path
 
     def _webhook(self) -> Path:
+        port = self.ports[self.alone].webhook if self.alone else self.door.port
         documents: list[JSON] = list(yaml.safe_load_all((BASE / "webhook.yaml").read_text()))
         for document in documents:
             for webhook in (document or {}).get("webhooks", ()):
                 client = webhook["clientConfig"]
                 path = client.pop("service")["path"]
-                client["url"] = f"https://127.0.0.1:{self.door.port}{path}"
+                client["url"] = f"https://127.0.0.1:{port}{path}"
         written = self.plane.folder / "webhook.yaml"
         written.write_text(yaml.safe_dump_all(documents))
         return written
