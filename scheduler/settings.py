@@ -17,9 +17,9 @@ class Fairness:
     free for it as they drain; None: never.
     """
 
-    horizon_seconds: float = 120.0
+    horizon_seconds: float = 300.0
     lookahead: int = 20
-    credit_seconds: float = 3600.0
+    credit_seconds: float = 14_400.0
     half_life_seconds: float | None = None
     reserve_seconds: float | None = 900.0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from scheduler.core.fairness.lag import CREDIT_SECONDS, slopes
+from scheduler.core.fairness.lag import slopes
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.standing import Standing
@@ -17,7 +17,7 @@ REWRITE_SECONDS = 60.0
 APART = 1.0
 """GPU-seconds that lag may be off its line before that counts as another line."""
 
-LONGEST = CREDIT_SECONDS
+LONGEST = 3600.0
 """Seconds for which a line is believed: longer ago, nobody knows what happened since."""
 
 

@@ -114,7 +114,7 @@ async def test_a_story_with_reservations_and_reclaim_is_decided_alike(
 async def test_another_profile_decides_otherwise() -> None:
     story = Story()
     await story.play()
-    for name, value in (("reclaim_after", None), ("policy", "spread"), ("horizon", 1e6)):
+    for name, value in (("reclaim_after", None), ("policy", "spread"), ("horizon", 1.0)):
         others = [
             differences(entry.plan, replay(entry.inputs.by(_with(entry, name, value))))
             for entry in entries(story.pages.lines)

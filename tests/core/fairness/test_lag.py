@@ -57,10 +57,10 @@ def test_inner_tenants_hold_what_their_children_hold() -> None:
     assert slope == {A: -1.0, B: 1.0, C: 0.0}
 
 
-def test_credit_ends_at_an_hour_of_the_share() -> None:
+def test_credit_ends_at_four_hours_of_the_share() -> None:
     shares, held = gpus(a="0.5", b="0.5"), gpus(b=1)
     lags = advance(Lags({}, 0.0), now=1e6, tree=PAIR, shares=shares, held=held)
-    assert lags.values == {A: 1800.0, B: -500_000.0}
+    assert lags.values == {A: 7200.0, B: -500_000.0}
 
 
 def test_a_share_of_zero_for_a_moment_takes_no_credit_away() -> None:
