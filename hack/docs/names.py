@@ -83,6 +83,11 @@ BY_US = (
         "scheduling gate: the pod waits for its turn",
     ),
     Known(
+        names.GRANTED,
+        "987d1be6fd805781",
+        "it came while nobody waited: the booking of the place that it was created with",
+    ),
+    Known(
         names.DEVICES, "GPU-5a…,GPU-7c…", "UUIDs of its GPUs; NVIDIA_VISIBLE_DEVICES refers to it"
     ),
     Known(
