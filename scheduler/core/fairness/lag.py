@@ -22,9 +22,9 @@ from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import TenantName
 
 CREDIT_SECONDS = 14_400.0
-"""How many seconds of its own share a tenant can be owed at most: four hours. What is owed beyond is
-forgotten, and then nobody pays it back: ten small tenants that are each a job ahead owe a large one
-more than an hour of its share, and with an hour were up to 8 % above their due after thirty days."""
+"""How many seconds of its own share a tenant can be owed at most: four hours. What is owed beyond
+that is forgotten, and nobody pays it back: ten small tenants that are each a job ahead owe a large
+one more than an hour of its share, and with an hour had up to 8 % more than their due for ever."""
 
 
 @dataclass(frozen=True, slots=True)

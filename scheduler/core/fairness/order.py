@@ -26,9 +26,9 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 
 HORIZON_SECONDS = 300.0
-"""A tenant that is owed an hour of its share may start so many hours' worth of it at once as this is
-below an hour: with two minutes a small one had two large jobs at once now and then, and was ahead
-by both. Ten minutes make the small ones of a burst wait longer."""
+"""What is started is charged for so long at once. With two minutes a tenant of a sixth of a GPU
+that was owed an hour of it started two jobs of four GPUs at once now and then, and was ahead by
+both. Ten minutes make the small ones of a burst wait longer."""
 
 _INSIDE_GUARANTEE, _OWED, _SERVED, _IDLE_ONLY, _IDLE_WITHOUT_WEIGHT = range(5)
 
