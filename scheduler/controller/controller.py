@@ -116,7 +116,7 @@ class Controller:
         if active == state.active:
             return
         state.expire()
-        state.active = active
+        state.active, state.settled = active, False
         if active:
             # Nobody was there to evict who is stuck: they have their time from now on.
             state.journeys.wait_anew(now)

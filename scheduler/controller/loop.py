@@ -56,13 +56,20 @@ class Loop:
                         await state.news.wait()
                 if state.news.is_set():
                     await state.clock.sleep(rest)
-                state.news.clear()
                 rest = await self._try_round()
         finally:
             await self._execution.aclose()
 
     async def round(self) -> None:
         """Run one round; its plan is being carried out when this returns."""
+        self._state.news.clear()
+        self._state.deciding = True
+        try:
+            await self._round()
+        finally:
+            self._state.deciding = False
+
+    async def _round(self) -> None:
         state, now = self._state, self._state.clock.now()
         self._decided = now
         state.expire()
@@ -70,6 +77,7 @@ class Loop:
             self._counted = now
             return
         await self.before_round()
+        state.settled = state.active
         pending, delayed = state.pending(now)
         tree, snapshot = state.tree, state.snapshot()
         note = self._noting(snapshot, pending, now)

@@ -42,12 +42,15 @@ class Queue:
     def rivals(self) -> Rivals:
         """Who in it would take a GPU that somebody else gets."""
         if self._rivals is None:
-            judged = [(pod.tenant, self.verdicts.get(uid)) for uid, pod in self.pods.items()]
-            loud = [each for each in judged if each[1] is None or each[1].reason not in QUIET]
-            capped = {tenant for tenant, why in loud if why is not None and why.reason in CAPPED}
-            others = any(why is None or why.reason not in CAPPED for _, why in loud)
-            self._rivals = Rivals(others, frozenset(capped))
+            # Of a long line mostly the first one tells.
+            loud = any(self._reason(uid) not in QUIET | CAPPED for uid in self.pods)
+            capped = (pod.tenant for uid, pod in self.pods.items() if self._reason(uid) in CAPPED)
+            self._rivals = Rivals(loud, frozenset(() if loud else capped))
         return self._rivals
+
+    def _reason(self, uid: PodUID) -> Reason | None:
+        verdict = self.verdicts.get(uid)
+        return None if verdict is None else verdict.reason
 
     def put(self, pod: Pod) -> None:
         """Add a pod, or describe it anew."""

@@ -52,6 +52,8 @@ class State:
         self.next_since: dict[PodUID, float] = {}
         self.refusals: Counter[PodUID] = Counter()
         self.news = asyncio.Event()
+        # A round is under way; and one that began with those on their way has been, since it acts.
+        self.deciding, self.settled = False, active
 
     # ---------------------------------------------------------------------------- what is held
 
@@ -125,15 +127,23 @@ class State:
 
     # ------------------------------------------------------------------------------ who waits
 
+    @property
+    def calm(self) -> bool:
+        """Whether no pod in line would take a GPU, as far as a round has judged what is so now."""
+        if not self.settled:
+            return False
+        unjudged = self.deciding or self.news.is_set()
+        return not self.queue.pods or not (unjudged or self.queue.rivals.all)
+
     def is_next(self, tenant: TenantName) -> bool:
         """Whether a pod of the tenant that comes now passes nobody over that would take a GPU."""
-        rivals = self.queue.rivals
-        if rivals.all or tenant not in self.tree or not self.journeys.untroubled:
+        if not self.calm or tenant not in self.tree or not self.journeys.untroubled:
             return False
         # They wait for what anybody below the same tenant gives back.
         top = self.tree.path(tenant)[0]
         return not any(
-            other in self.tree and self.tree.path(other)[0] == top for other in rivals.tenants
+            other in self.tree and self.tree.path(other)[0] == top
+            for other in self.queue.rivals.tenants
         )
 
     def waits(self, uid: PodUID) -> bool:

@@ -28,8 +28,11 @@ Planner = Callable[[Pod, Sequence[NodeName]], Placement | Verdict]
 Books nothing. A reservation that the pod has elsewhere still stands in the ledger meanwhile.
 """
 
-Claim = Callable[[Pod, PodJSON], bool]
-"""Gives a pod the place that was kept for it while it was created; False: there is none."""
+Claim = Callable[[Pod, PodJSON, float], bool]
+"""Gives a pod the place that was kept for it while it was created, until then (seconds).
+
+False: there is none.
+"""
 
 BEST, OTHER = 10, 0
 """Scores: kube-scheduler multiplies them by the extender's weight."""
@@ -40,7 +43,7 @@ BOUND_ELSEWHERE = "the pod is bound to another node already"
 BEING_BOUND = "the pod is being bound to another node"
 
 
-def _no_claims(_pod: Pod, _stored: PodJSON) -> bool:
+def _no_claims(_pod: Pod, _stored: PodJSON, _until: float) -> bool:
     return False
 
 
@@ -60,6 +63,7 @@ class ExtenderService:
     ) -> None:
         self._ledger, self._plan, self._clock = ledger, plan, clock
         self._tenant_of, self._claim = tenant_of, claim
+        self._seconds = settings.reservation_seconds
         self._plain = PlainPods()
         self._reservations = Reservations(ledger, settings.reservation_seconds)
         self._bindings = Bindings(
@@ -74,8 +78,8 @@ class ExtenderService:
         pod, now = wire.decode_pod(args.pod, self._tenant_of), self._clock.now()
         self._reservations.expire(now)
         holding = self._reservations.get(pod.uid)
-        if holding is None and self._claim(pod, args.pod):
-            # kube-scheduler may hear of a new pod before we do.
+        if holding is None and self._claim(pod, args.pod, now + self._seconds):
+            # kube-scheduler may hear of a new pod before we do; once we have, nothing limits it.
             holding = self._reservations.get(pod.uid)
         if holding is not None and (fixed := self._fixed(holding, args.names)):
             return fixed

@@ -1,7 +1,8 @@
 """A place at once, while nobody waits: what the webhook asks for, and how the pod then is written.
 
-The pod is pinned and gets no gate. Whoever binds it looks again whether the place is its own, so
-the annotation opens nothing by itself; one that nobody here knows is taken off again.
+The pod is pinned and gets no gate. The annotation opens nothing by itself: on a pod that is created
+with one it is taken off, whoever wrote it, and the pod is looked at as any other. So is a pod that
+the API server asks about again, because another webhook has changed it.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ class Granting(Protocol):
         """Keep a place for a pod that is being created; None: it waits behind its gate."""
         ...
 
-    def stands(self, token: str) -> bool:
-        """Whether that place is kept."""
+    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
+        """Whether a pod that carries a token already keeps its place; if not, it is free."""
         ...
 
 
@@ -33,7 +34,7 @@ class NoGrants:
     def grant(self, pod: Mapping[str, Any]) -> None:
         """Keep none."""
 
-    def stands(self, token: str) -> bool:
+    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
         """Know none."""
         return False
 
@@ -41,7 +42,7 @@ class NoGrants:
 class OthersGrants(NoGrants):
     """Takes for good what stands on a pod: it came past the webhook that gives places."""
 
-    def stands(self, token: str) -> bool:
+    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
         """Know all."""
         return True
 
@@ -54,6 +55,7 @@ def pinned(pod: JSON, nodes: tuple[NodeName, ...]) -> list[Op]:
     for depth, key in enumerate(path):
         found = above.get(key)
         if not isinstance(found, Mapping) or not found:
+            # An empty one is written anew with what is below it.
             for inner in reversed(path[depth + 1 :]):
                 value = {inner: value}
             return [patches.put(value, *path[: depth + 1])]
@@ -62,9 +64,24 @@ def pinned(pod: JSON, nodes: tuple[NodeName, ...]) -> list[Op]:
 
 
 def taken_off(pod: JSON) -> list[Op]:
-    """Return what makes a pod with a place that isn't known one that waits."""
-    held = mapping(mapping(pod, "metadata"), "annotations")
-    ops = [patches.drop("metadata", "annotations", names.GRANTED)] if names.GRANTED in held else []
-    if ops and pins.is_pin(pins.own_terms(pod)):
+    """Return what takes token and pin off a pod that carries a token."""
+    ops = [patches.drop("metadata", "annotations", names.GRANTED)]
+    if pins.is_pin(pins.own_terms(pod)):
         ops.append(patches.drop("spec", "affinity", "nodeAffinity", pins.REQUIRED))
     return ops
+
+
+def without_place(pod: JSON) -> JSON:
+    """Return the pod as it is then."""
+    metadata, spec = mapping(pod, "metadata"), mapping(pod, "spec")
+    notes = _without(mapping(metadata, "annotations"), names.GRANTED)
+    bare = {**pod, "metadata": {**metadata, "annotations": notes}}
+    if not pins.is_pin(pins.own_terms(pod)):
+        return bare
+    affinity = mapping(spec, "affinity")
+    left = _without(mapping(affinity, "nodeAffinity"), pins.REQUIRED)
+    return {**bare, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": left}}}
+
+
+def _without(held: JSON, key: str) -> JSON:
+    return {name: value for name, value in held.items() if name != key}

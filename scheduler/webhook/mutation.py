@@ -79,8 +79,13 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     """Return what makes the pod ours; raise InvalidRequest with one sentence if it can't be.
 
     A pod without a request keeps all but its view of GPUs, and a schedulerName that we take over.
-    `places`: who may give it a place at once.
+    `places`: who may give it a place at once. One that it has already is given up, and it is looked
+    at anew.
     """
+    token = mapping(mapping(pod, "metadata"), "annotations").get(names.GRANTED)
+    if token is not None and not places.keeps(str(token), pod):
+        draft = mutate(granting.without_place(pod), rules, places)
+        return Draft((*granting.taken_off(pod), *draft.ops), draft.warnings)
     request = parse_request(pod)
     parse_preemptible(pod)
     parse_max_runtime(pod)
@@ -88,8 +93,6 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     _refuse_our_notes(pod)
     if request.devices:
         return _asking(pod, request, rules, places)
-    if names.GRANTED in mapping(mapping(pod, "metadata"), "annotations"):
-        raise InvalidRequest(f"{names.GRANTED} is written by Equipoise only; leave it out")
     ops = _wired(pod, (), environment.OF_OTHERS)
     if mapping(pod, "spec").get("schedulerName") in rules.take_over:
         ops.append(patches.put(names.SCHEDULER_NAME, "spec", "schedulerName"))
@@ -135,16 +138,15 @@ def _turn(
     Annotations, beside what else is to change.
     """
     spec, gates = mapping(pod, "spec"), gates_of(pod)
-    known = mapping(mapping(pod, "metadata"), "annotations").get(names.GRANTED)
-    if known is not None and places.stands(str(known)):
+    if names.GRANTED in mapping(mapping(pod, "metadata"), "annotations"):
         return [], {}
-    if known is None and not gates and not pins.own_terms(pod):
+    if not gates and not pins.own_terms(pod):
         borne = [*(spec.get("tolerations") or ()), *tolerations]
         found = places.grant({**pod, "spec": {**spec, "tolerations": borne}})
         if found is not None:
             return granting.pinned(pod, found.nodes), {names.GRANTED: found.token}
     gate = () if names.GATE in gates else ({"name": names.GATE},)
-    return [*granting.taken_off(pod), *patches.append(spec, gate, "spec", "schedulingGates")], {}
+    return patches.append(spec, gate, "spec", "schedulingGates"), {}
 
 
 def _notes(metadata: JSON, targets: tuple[str, ...], whole: str) -> dict[str, str]:

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from scheduler.controller.grants import Grants
 from scheduler.core.model import names
+from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Grant
+from scheduler.core.model.podreader import read_pod
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Reason
 from scheduler.extender.service import ExtenderService
 from scheduler.settings import Extender
 from tests.controller.feeding import World, gated, pinned
-from tests.support.builders import tenant
+from tests.support.builders import node, tenant
 from tests.support.extenders import FakeApi, offer
 
 OWNER = {"uid": "job-1", "kind": "Job", "name": "j", "controller": True}
@@ -66,10 +69,8 @@ async def test_a_place_is_kept_until_its_pod_is_seen(world: Quiet) -> None:
     assert given_ is not None
     (kept,) = world.held.values()
     assert kept == (given_.nodes[0], 500, False)
-    assert world.grants.stands(given_.token)
     world.see(world.stored("a", given_), event="ADDED")
     assert world.held == {"a": kept}
-    assert not world.grants.stands(given_.token)
     assert world.eyes.decisions == [("admit", "")]
 
 
@@ -97,9 +98,24 @@ async def test_kube_scheduler_may_ask_for_it_first(world: Quiet) -> None:
     pod = world.stored("a", given_)
     assert list(service.filter(offer(pod, *given_.nodes)).names) == [given_.nodes[0]]
     before = world.held
-    world.see(pod, event="ADDED")
-    assert world.held == before
     assert set(before) == {"a"}
+    world.see(pod, event="ADDED")
+    await world.controller.round()
+    assert world.held == before
+    world.clock.time += 3_600
+    await world.controller.round()
+    assert world.held == before
+
+
+async def test_what_only_kube_scheduler_knows_of_is_not_kept_for_ever(world: Quiet) -> None:
+    given_ = world.create()
+    assert given_ is not None
+    pod = world.stored("a", given_)
+    read = read_pod(pod, world.tenant_of)
+    assert world.grants.claim(read, pod, world.clock.time + 30)
+    world.clock.time += 30
+    await world.controller.round()
+    assert world.held == {}
 
 
 async def test_without_its_pod_it_ends_after_a_while(world: Quiet) -> None:
@@ -121,6 +137,77 @@ async def test_who_comes_as_another_than_was_asked_for_gets_a_place_of_its_own(
     world.see(world.stored("a", given_, "0.25"))
     assert world.held["a"][1:] == (250, False)
     assert len(world.held) == 1
+
+
+async def test_another_namespace_can_not_take_or_end_it(world: Quiet) -> None:
+    given_ = world.create()
+    assert given_ is not None
+    kept = set(world.held)
+    other = world.stored("a", given_)
+    other["metadata"]["namespace"] = "moved"
+    world.see(other)
+    assert not world.grants.keeps(given_.token, other)
+    assert kept < set(world.held)
+
+
+async def test_a_second_look_gives_it_back(world: Quiet) -> None:
+    given_ = world.create("2")
+    assert given_ is not None
+    assert not world.grants.keeps(given_.token, world.stored("a", given_))
+    assert world.held == {}
+    assert world.create("2") is not None
+
+
+async def test_whose_creations_are_refused_gets_none_for_a_while(world: Quiet) -> None:
+    world.tenants = {"elsewhere": "moved"}
+    assert world.create() is not None
+    world.clock.time += 10
+    await world.controller.round()
+    assert world.create() is None
+    assert world.create(namespace="elsewhere") is not None
+    world.clock.time += 61
+    assert world.create() is not None
+
+
+async def test_one_tenant_has_only_so_many_open() -> None:
+    world = Quiet()
+    given_ = [world.create("0.01") for _ in range(70)]
+    assert sum(each is not None for each in given_) == 64
+
+
+async def test_nobody_passes_one_whose_verdict_may_be_out_of_date(world: Quiet) -> None:
+    world.see(gated("large", "4"))
+    await world.controller.round()
+    assert world.controller.queue.verdicts[PodUID("large")].reason == Reason.NEVER_FITS
+    world.controller.put_nodes([node("n3", 4)])
+    assert world.create() is None
+    await world.controller.round()
+    assert world.held["large"][0] == "n3"
+
+
+async def test_nor_while_a_round_is_under_way(world: Quiet) -> None:
+    """Its plan doesn't know of what is given meanwhile, and caps are looked at in it only."""
+    world.see(gated("never", "3"))
+    await world.controller.round()
+    seen: list[Grant | None] = []
+
+    async def meanwhile() -> None:
+        seen.append(world.create())
+
+    world.controller.prepare_rounds(meanwhile)
+    await world.controller.round()
+    assert seen == [None]
+    assert world.create() is not None
+
+
+async def test_after_a_take_over_who_was_released_before_goes_first(world: Quiet) -> None:
+    world.controller.set_active(False)
+    for uid in ("a", "b", "c", "d"):
+        world.see(pinned(uid, "n1", "n2", fraction="1"))
+    world.controller.set_active(True)
+    assert world.create("1") is None
+    await world.controller.round()
+    assert set(world.held) == {"a", "b", "c", "d"}
 
 
 async def test_a_word_is_good_for_one_pod(world: Quiet) -> None:

@@ -390,3 +390,38 @@ async def test_a_standby_writes_nothing_and_one_that_takes_over_looks_at_all() -
     assert not world.asked
     world.active = True
     assert len(await _run(world, 5)) == 1
+
+
+async def test_while_pods_come_and_go_tenants_are_told_and_nodes_take_turns() -> None:
+    """Two nodes a second; a pass takes no longer than it is to the next one."""
+    world = World()
+    await world.tell(tenant_json("a"))
+    world.nodes.gpunodes.replace([gpunode_json(f"n{number:02}") for number in range(50)])
+    told = list[str]()
+    for held in range(1, 4):
+        world.stand(_tenant("a", lag=1e6 * held), devices=_devices(held))
+        told += await _restless(world)
+        assert told.count("a") == held
+    nodes = [name for name in told if name != "a"]
+    assert (len(set(nodes)), len(nodes)) == (50, 60)
+
+
+def _devices(held: int) -> tuple[DeviceStanding, ...]:
+    return tuple(_device(f"n{number:02}", 0, held) for number in range(50))
+
+
+async def _restless(world: World) -> dict[str, Any]:
+    """Have it write while something changes all the time."""
+    changing = asyncio.create_task(_changing(world))
+    try:
+        return await world.written()
+    finally:
+        changing.cancel()
+
+
+async def _changing(world: World) -> None:
+    number = 0
+    while True:
+        number += 1
+        world.version = number
+        await asyncio.sleep(0)

@@ -117,20 +117,19 @@ class Ledger:
             raise problem
         self.generation += 1
 
-    def hand_over(self, uid: PodUID, pod: Pod) -> bool:
-        """Let a reservation be that pod's, without a time limit; end it if the pod holds otherwise.
+    def hand_over(self, uid: PodUID, pod: Pod, *, expires: float | None = None) -> bool:
+        """Let a reservation be that pod's, which asks for the same; no number changes.
 
-        Whether it is the pod's now. No number changes then.
+        Whether it is the pod's now; if not, nothing has changed.
         """
         before = self._holdings.get(uid)
         if before is None or before.bound or pod.uid in self._holdings:
             return False
         if not _same_claim(before.pod, pod):
-            self.release(uid)
             return False
         del self._holdings[uid]
         del self._on_node[before.placement.node][uid]
-        self._store(Holding(pod, before.placement, bound=False))
+        self._store(Holding(pod, before.placement, bound=False, expires=expires))
         self.generation += 1
         return True
 

@@ -119,11 +119,11 @@ class LedgerInAnyOrder(RuleBasedStateMachine):
         if not free or before is None:
             assert not self.ledger.hand_over(uid, pod)
             return
-        del self.claims[uid]
         asked = (pod.tenant, pod.request, pod.preemptible)
         same = asked == (before.pod.tenant, before.pod.request, before.pod.preemptible)
         assert self.ledger.hand_over(uid, pod) == same
         if same:
+            del self.claims[uid]
             self.claims[pod.uid] = Holding(pod, before.placement, bound=False)
             assert described(self.ledger.columns) == room
 
