@@ -41,8 +41,8 @@ def page() -> str:
         _examples(),
         "## On namespaces and nodes, by admins\n",
         _known(BY_ADMINS),
-        "## On pods, by Equipoise\n\nNobody else can set or change them; `granted`, on a new pod, is "
-        "taken off whoever wrote it.\n",
+        "## On pods, by Equipoise\n\nNobody else can set or change them; `granted` is taken off a "
+        "new pod, whoever wrote it.\n",
         _known(BY_US),
         "## Words of others that are understood\n",
         _known(OTHERS),

@@ -89,7 +89,13 @@ def test_a_word_that_was_copied_opens_nothing(room: Room) -> None:
     eventually(lambda: room.all_run(1), 20, what="it runs")
     (first,) = room.api.items(room.path)
     copied = pod("copy", "1", owner=room.owner(), affinity=first["spec"]["affinity"])
-    copied["metadata"]["annotations"][GRANTED] = first["metadata"]["annotations"][GRANTED]
+    word = first["metadata"]["annotations"][GRANTED]
+    copied["metadata"]["annotations"][GRANTED] = word
+    # It is looked at like any other, and as nobody waits it has a place of its own.
+    assert room.create(copied)["metadata"]["annotations"][GRANTED] != word
+    submit(room, "rest", "1", GPUS)
+    eventually(lambda: list(room.phases().values()).count("Running") == GPUS, 20, what="it is full")
+    copied["metadata"]["name"] = "another"
     made = room.create(copied)
     assert made["spec"]["schedulingGates"] == GATE
     assert GRANTED not in made["metadata"]["annotations"]
