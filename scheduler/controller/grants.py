@@ -24,7 +24,7 @@ from scheduler.core.model.stored import mapping
 ROUND_SECONDS = 1.0
 """While places are kept a round comes so often: many come at once, and some end in vain."""
 
-MOST = 64
+MOST = 256
 """So many places are kept for one tenant at once: more creations are hardly under way."""
 
 PENALTY_SECONDS = 60.0
