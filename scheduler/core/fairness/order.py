@@ -26,7 +26,7 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 
 HORIZON_SECONDS = 300.0
-"""What is started is charged for so long at once. With two minutes a tenant of a sixth of a GPU
+"""What is started is charged for so long at once. With two minutes a tenant of a tenth of a GPU
 that was owed an hour of it started two jobs of four GPUs at once now and then, and was ahead by
 both. Ten minutes make the small ones of a burst wait longer."""
 
