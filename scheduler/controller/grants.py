@@ -118,10 +118,11 @@ class Grants:
     def _is_sparing(self, wish: Pod) -> bool:
         """Whether the tenant has few places open, and none of them ended in vain lately."""
         now, tenant = wish.created, wish.tenant
-        for token, (other, until) in list(self._open.items()):
+        while self._open:
+            oldest, (other, until) = next(iter(self._open.items()))
             if until > now:
                 break
-            del self._open[token]
+            del self._open[oldest]
             self._paying[other] = until + PENALTY_SECONDS
         if self._paying.get(tenant, 0.0) > now:
             return False

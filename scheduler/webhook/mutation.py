@@ -117,14 +117,15 @@ def _asking(pod: JSON, request: Request, rules: Rules, places: Granting) -> Draf
     notes = _notes(metadata, targets, str(request.devices) if whole else "")
     share = environment.of_share(mps=not request.whole, driver=rules.driver_limits)
     tolerations = () if _tolerates(spec) else (TOLERATION,)
-    changed = _changed(spec, rules)
+    changed, wired = _changed(spec, rules), _wired(pod, targets, share)
+    # Last of all: a pod that is refused takes no place.
     turn, granted = _turn(pod, tolerations, places)
     ops = [
         *patches.merge(metadata, {**notes, **granted}, "metadata", "annotations"),
         *patches.merge(pod, changed, "spec"),
         *turn,
         *patches.append(spec, tolerations, "spec", "tolerations"),
-        *_wired(pod, targets, share),
+        *wired,
         *_without_gpus(pod),
     ]
     return Draft(tuple(ops), _told(whole, request))

@@ -13,7 +13,7 @@ from scheduler.core.model.plans import Grant
 from scheduler.core.model.podreader import gates_of, pinned_to
 from scheduler.webhook import review
 from scheduler.webhook.mutation import TOLERATION, Rules, mutate
-from tests.webhook.pods import F, Pod, patched, pod_of, request_of
+from tests.webhook.pods import F, Pod, box, patched, pod_of, request_of
 from tests.webhook.test_any_pod import PODS, RULES
 
 PLAIN = Rules()
@@ -155,3 +155,11 @@ def test_the_namespace_is_the_reviews() -> None:
     del pod["metadata"]["namespace"]
     review.mutating(request_of(pod), PLAIN, tenants=True, places=places)
     assert places.asked[0]["metadata"]["namespace"] == "lab"
+
+
+def test_a_pod_that_is_refused_takes_none() -> None:
+    places = Places()
+    seeing = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
+    with pytest.raises(InvalidRequest, match="leave it out"):
+        mutate(pod_of({F: "0.5"}, box(env=[seeing])), PLAIN, places)
+    assert places.asked == []

@@ -123,9 +123,8 @@ class Ledger:
         Whether it is the pod's now; if not, nothing has changed.
         """
         before = self._holdings.get(uid)
-        if before is None or before.bound or pod.uid in self._holdings:
-            return False
-        if not _same_claim(before.pod, pod):
+        free = before is not None and not before.bound and pod.uid not in self._holdings
+        if before is None or not free or not _same_claim(before.pod, pod):
             return False
         del self._holdings[uid]
         del self._on_node[before.placement.node][uid]
