@@ -1,1 +1,1 @@
-"""One round of decisions: admit, allocate, and the standing of everybody after it."""
+"""One round: admit, allocate, reserve, stop, and the standing of everybody after it."""

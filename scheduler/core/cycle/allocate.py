@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from zlib import crc32
 
 from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
-from scheduler.core.cycle.backfill import lend
 from scheduler.core.cycle.explain import Explainer
-from scheduler.core.cycle.reserve import honour, note_waits, reserve
+from scheduler.core.cycle.reservations.backfill import lend
+from scheduler.core.cycle.reservations.reserve import honour, note_waits, reserve
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement

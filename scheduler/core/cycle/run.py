@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from scheduler.core.cycle.admit import admit
 from scheduler.core.cycle.allocate import allocate
 from scheduler.core.cycle.lacks import lacks
-from scheduler.core.cycle.overdue import overdue
 from scheduler.core.cycle.profile import Profile
-from scheduler.core.cycle.reclaim import reclaim
 from scheduler.core.cycle.rounds import Round
+from scheduler.core.cycle.stops.overdue import overdue
+from scheduler.core.cycle.stops.reclaim import reclaim
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod

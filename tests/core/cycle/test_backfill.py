@@ -82,3 +82,24 @@ def test_a_tenants_time_counts_as_well() -> None:
     assert admitted(early) == ["job"]
     late = run_cycle(snapshot, [LARGE, job(None)], 1.0, PROFILE)
     assert admitted(late) == []
+
+
+@pytest.mark.parametrize(("other", "moves"), [(500, False), (0, True)], ids=["less", "free"])
+def test_what_somebody_with_an_end_is_on_is_left_for_a_free_card_only(
+    *, other: int, moves: bool
+) -> None:
+    ledger = Ledger([node("n", 3)])
+    pods = [pod("runs-0", whole(), "b", max_runtime=END), pod("runs-1", whole(), "b")]
+    running = []
+    for index, each in enumerate(pods):
+        ledger.bind(each, place("n", (index, 1000, 16_000)))
+        running.append(Running(each, ledger.holdings[each.uid].placement, 0.0))
+    if other:
+        ledger.bind(pod("half", share(other), "b"), place("n", (2, other, 8_000)))
+    snapshot = replace(
+        ledger.snapshot(tenants=TENANTS),
+        running=tuple(running),
+        memory=Memory({PodUID("large"): 0.0}, (KEPT,)),
+    )
+    (kept,) = run_cycle(snapshot, [LARGE], 100.0, PROFILE).memory.reservations
+    assert kept.devices == ((0, 2) if moves else (0, 1))

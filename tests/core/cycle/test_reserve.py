@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.cycle.profile import Profile
-from scheduler.core.cycle.reserve import MOST_SECONDS
+from scheduler.core.cycle.reservations.reserve import MOST_SECONDS
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
@@ -78,6 +78,39 @@ def test_what_ends_there_is_not_given_to_others_and_the_pod_starts_with_the_last
     assert admitted(plan) == ["large", "b0", "b1"]
     assert plan.memory.reservations == ()
     carry_out(ledger, plan)
+
+
+def test_a_reservation_moves_to_what_has_less_to_drain_by_now() -> None:
+    ledger = occupied(n1=(1000, 1000, 1000, 1000))
+    memory = after_patience(ledger, LARGE).memory
+    assert [each.devices for each in memory.reservations] == [(0, 1)]
+    ledger.release(PodUID("n1-2"))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 10, memory)
+    assert plan.memory.reservations == (
+        Reservation(PodUID("large"), NodeName("n1"), (0, 2), PATIENCE),
+    )
+    assert admitted(plan) == []
+    for seconds in range(11, 16):
+        again = decide(ledger, [LARGE, *SMALL], PATIENCE + seconds, plan.memory)
+        assert (again.admits, again.memory) == ((), plan.memory)
+    ledger.release(PodUID("n1-3"))
+    plan = decide(ledger, [LARGE, *SMALL], PATIENCE + 20, plan.memory)
+    assert admitted(plan) == ["large"]
+    assert [slot.index for slot in plan.admits[0].placement.slots] == [2, 3]
+
+
+def test_it_does_not_move_to_what_is_reserved_for_somebody_else() -> None:
+    ledger = occupied(n1=(1000, 1000, 1000, 1000))
+    other = pod("other", whole(2), "a")
+    name = NodeName("n1")
+    kept = (
+        Reservation(PodUID("large"), name, (0, 1), 0.0),
+        Reservation(PodUID("other"), name, (2, 3), 0.0),
+    )
+    ledger.release(PodUID("n1-2"))
+    blocked = {PodUID("large"): 0.0, PodUID("other"): 0.0}
+    plan = decide(ledger, [LARGE, other], 10.0, Memory(blocked, kept))
+    assert plan.memory.reservations == kept
 
 
 def test_other_cards_of_the_node_stay_open() -> None:

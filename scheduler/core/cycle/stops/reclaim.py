@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
-from scheduler.core.cycle.balance import Balance
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.cycle.victims import Cost, Offer, cheapest, least
+from scheduler.core.cycle.stops.balance import Balance
+from scheduler.core.cycle.stops.victims import Cost, Offer, cheapest, least
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.plans import Evict

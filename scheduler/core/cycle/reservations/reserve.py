@@ -1,9 +1,9 @@
 """Reserve: devices drain for a request that has been next for long, and that nothing has room for.
 
-Devices, not nodes: others may use what else the node has. Those with the least to drain are chosen,
-once; what ends on them isn't given to others. The reservation ends in the round in which its pod
-starts, there or elsewhere; not because its tenant has had its due meanwhile, as what has drained
-would be lost. Nobody is charged for what drains: with long jobs that would ruin small tenants.
+Devices, not nodes: others may use what else the node has. What ends on them isn't given to others.
+The reservation ends in the round in which its pod starts, there or elsewhere; not because its
+tenant has had its due meanwhile, as what has drained would be lost. Nobody is charged for what
+drains: with long jobs that would ruin small tenants.
 """
 
 from collections.abc import Iterator
@@ -12,19 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
-from scheduler.core.ledger.columns import Ints
+from scheduler.core.cycle.reservations.draining import chosen, drains, moved
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation
-from scheduler.core.packing.fit import candidates
 
 MOST_SECONDS = 3600.0
 """After so long without a start a node is given up for the next one: what runs may never end."""
 
 MOST_PART = 2
 """Of all devices at most one in so many is reserved at once, unless it is for one request."""
-
-_NEVER = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,11 @@ def honour(work: Allocation) -> None:
     if not work.this.snapshot.memory.reservations:
         return
     claims = list(_claims(work))
+    work.this.reservations.update({claim.pod.uid: claim.reservation for claim in claims})
     # All of them before anyone starts: else one would start on what another one waits for.
     for claim in claims:
-        _keep_off(work, claim)
+        kept = work.this.reservations.pop(claim.pod.uid)
+        _keep_off(work, claim.row, moved(work, claim.pod, kept))
     for claim in claims:
         if work.over_caps(claim.pod, work.this.counts(claim.pod)) is not None:
             work.free(claim.pod.uid)
@@ -80,7 +79,7 @@ def reserve(work: Allocation) -> None:
         if _is_too_much(work, pod.request.devices):
             # Whoever has waited for less would keep it from ever being its turn.
             break
-        found = _choose(work, pod)
+        found = chosen(work, pod)
         if found is not None:
             this.reservations[pod.uid] = found
 
@@ -102,9 +101,9 @@ def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool
     return eligible and not work.trial.columns.shut[row, list(devices)].any()
 
 
-def _keep_off(work: Allocation, claim: _Claim) -> None:
+def _keep_off(work: Allocation, row: int, reservation: Reservation) -> None:
     """Take what is free of the devices, so that nobody else gets it."""
-    columns, row = work.trial.columns, claim.row
+    columns = work.trial.columns
     slots = tuple(
         Slot(
             index,
@@ -112,9 +111,9 @@ def _keep_off(work: Allocation, claim: _Claim) -> None:
             max(int(columns.room[row, index]), 0),
             max(int(columns.room_mib[row, index]), 0),
         )
-        for index in claim.reservation.devices
+        for index in reservation.devices
     )
-    work.keep(claim.reservation, Placement(columns.names[row], slots))
+    work.keep(reservation, Placement(columns.names[row], slots))
 
 
 def _start(work: Allocation, claim: _Claim) -> None:
@@ -124,20 +123,14 @@ def _start(work: Allocation, claim: _Claim) -> None:
         among = this.snapshot.eligibility.now(pod.constraints)
         placement = work.packer.place(pod.request, among=np.array([claim.row]))
         placement = placement or work.packer.place(pod.request, among=among)
-        drains = _drains(work, claim)
+        more = drains(work, this.reservations[pod.uid])
     if placement is not None:
         this.queues[pod.tenant].remove(pod)
         work.admit(pod, placement)
-    elif not drains or this.now - since >= MOST_SECONDS:
+    elif not more or this.now - since >= MOST_SECONDS:
         work.free(pod.uid)
         before = this.snapshot.memory.given_up.get(pod.uid, frozenset())
         this.given_up[pod.uid] = before | {claim.reservation.node}
-
-
-def _drains(work: Allocation, claim: _Claim) -> bool:
-    """Whether anything is left to end there; else it is CPU, memory or pods that the node lacks."""
-    columns, devices = work.trial.columns, list(claim.reservation.devices)
-    return bool((columns.free[claim.row, devices] < columns.cap[claim.row, devices]).any())
 
 
 def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
@@ -154,40 +147,3 @@ def _is_too_much(work: Allocation, devices: int) -> bool:
     reserved = sum(len(each.devices) for each in reservations)
     total = int((~work.trial.columns.shut).sum())
     return bool(reservations) and (reserved + devices) * MOST_PART > total
-
-
-def _choose(work: Allocation, pod: Pod) -> Reservation | None:
-    """Return the devices of one node with the least to drain; None if there are too few."""
-    this, columns, devices = work.this, work.trial.columns, pod.request.devices
-    among = this.snapshot.eligibility.now(pod.constraints)
-    rows = np.arange(len(columns.names)) if among is None else among
-    drain = _drain(work, rows, pod)
-    if not len(rows) or drain.shape[1] < devices:
-        return None
-    order = np.argsort(drain, axis=1, kind="stable")[:, :devices]
-    cost = np.take_along_axis(drain, order, axis=1).sum(axis=1)
-    # Where nothing has to end it isn't for want of devices that the pod found no room.
-    cost = np.where(cost > 0, cost, _NEVER)
-    best = int(cost.argmin())
-    if cost[best] >= _NEVER:
-        # Where all nodes were given up once, they are tried again.
-        this.given_up.pop(pod.uid, None)
-        return None
-    chosen = tuple(sorted(int(index) for index in order[best]))
-    return Reservation(pod.uid, columns.names[int(rows[best])], chosen, this.now)
-
-
-def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
-    """Milli-GPU that have to end on each device [K, D] before the pod has its share there."""
-    this, columns = work.this, work.trial.columns
-    seen = candidates(this.capacity.empty, rows, pod.request)
-    need = np.broadcast_to(seen.milli, seen.devices.shape)
-    drain = np.where(seen.devices, np.maximum(need - np.maximum(columns.room[rows], 0), 0), _NEVER)
-    # Nor a node that couldn't hold the pod if it were empty.
-    drain = np.where(columns.shut[rows] | ~seen.nodes[:, None], _NEVER, drain)
-    for name in this.given_up.get(pod.uid, ()):
-        drain[rows == columns.row.get(name, -1)] = _NEVER
-    for each in this.reservations.values():
-        at = np.flatnonzero(rows == columns.row[each.node])
-        drain[at[:, None], np.array(each.devices, dtype=np.int64)] = _NEVER
-    return drain

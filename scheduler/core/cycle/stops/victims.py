@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
-from scheduler.core.cycle.balance import Balance
+from scheduler.core.cycle.stops.balance import Balance
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.pods import Pod
