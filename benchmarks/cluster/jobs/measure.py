@@ -1,4 +1,4 @@
-"""Everything about Jobs in one run: fills of the stock kube-scheduler and of Equipoise by turns."""
+"""Everything about Jobs in one run: the stock kube-scheduler's fill and ours, then the rest."""
 
 import sys
 from dataclasses import dataclass
@@ -17,14 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """All that was measured; seconds, and the most memory (MiB) that serve held to the end.
-
-    The fills stand in pairs: a machine's speed changes, less so from one fill to the next.
-    """
+    """All that was measured; seconds, and the most memory (MiB) that serve held to the end."""
 
     nodes: int
-    stock: tuple[Fill, ...]
-    ours: tuple[Fill, ...]
+    stock: Fill
+    ours: Fill
     verdicts: tuple[Verdict, ...]
     reclaims: tuple[float, ...]
     exchange: Exchange
@@ -32,33 +29,22 @@ class Jobs:
     serve_mib: float
 
 
-def measure(nodes: int, rounds: int) -> Jobs:
-    """Fill `nodes` nodes of 8 GPUs with as many Jobs, so often by turns; then try the rest on ours.
-
-    Each fill has a control plane of its own.
-    """
-    jobs, stock, ours = 8 * nodes, [], []
-    for _ in range(rounds - 1):
-        stock.append(_stock(nodes))
-        with grounds.equipoise(nodes) as here:
-            ours.append(_told(fill(here, jobs, gpus("1"))))
-    stock.append(_stock(nodes))
+def measure(nodes: int, parts: int) -> Jobs:
+    """Fill `nodes` nodes of 8 GPUs with Jobs, in parts by turns; then try the rest on ours."""
+    jobs = 8 * nodes
     # Begun with one node, for that is all that the fractions may use.
     with grounds.equipoise(1) as here:
         at_once = _told(tries.at_once(here))
         here.plane.nodes(nodes - 1, prefix="more-")
-        ours.append(_told(fill(here, jobs, gpus("1"))))
+        with grounds.stock(nodes) as there:
+            sides = {"stock": (there, WHOLE_STOCK), "ours": (here, gpus("1"))}
+            fills = _told(fill(sides, jobs, parts))
         here.running(here.large)
         verdicts = tuple(_told(tries.verdict(here)) for _ in range(VERDICTS))
         reclaims = tuple(_told(tries.reclaim(here, number)) for number in range(RECLAIMS))
         exchange = _told(tries.exchange(here, jobs // 2))
         peak = peak_mib(here.processes["serve"].pid)
-    return Jobs(nodes, tuple(stock), tuple(ours), verdicts, reclaims, exchange, at_once, peak)
-
-
-def _stock(nodes: int) -> Fill:
-    with grounds.stock(nodes) as there:
-        return _told(fill(there, 8 * nodes, WHOLE_STOCK))
+    return Jobs(nodes, fills["stock"], fills["ours"], verdicts, reclaims, exchange, at_once, peak)
 
 
 def _told(found: T) -> T:
