@@ -34,9 +34,17 @@ def selectors(found: list[JSON]) -> list[list[str]]:
 
 
 def test_the_same_namespaces_are_left_out_everywhere() -> None:
-    found = selectors(objects("--set=systemNamespaces={kube-system,vendor-system}"))
-    assert len(found) == 8
-    assert all(each == ["kube-system", "vendor-system", "equipoise-system"] for each in found)
+    left_out = ["kube-system", "vendor-system", "equipoise-system"]
+    rendered = objects("--set=systemNamespaces={kube-system,vendor-system}")
+    found = selectors(rendered)
+    assert found == [left_out] * 5
+    policies = of_kind(rendered, "ValidatingAdmissionPolicy")
+    conditions = "\n".join(
+        condition["expression"]
+        for policy in policies
+        for condition in policy["spec"].get("matchConditions", ())
+    )
+    assert conditions.count(f"!(request.namespace in {left_out})") == 3
 
 
 def test_serve_makes_its_certificate_unless_cert_manager_does() -> None:

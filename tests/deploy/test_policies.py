@@ -112,9 +112,17 @@ def test_they_name_gate_labels_and_accounts_as_the_code_does() -> None:
     assert agent in expressions("equipoise-gpunodes")
 
 
-@pytest.mark.parametrize("policy", ["requests", "cards", "endings", "claims"])
+@pytest.mark.parametrize("policy", ["requests", "cards", "endings"])
 def test_system_namespaces_are_left_alone(policy: str) -> None:
-    selector = POLICIES[f"equipoise-{policy}"]["matchConstraints"]["namespaceSelector"]
+    spec = POLICIES[f"equipoise-{policy}"]
+    condition = spec["matchConditions"][0]["expression"]
+    assert condition.startswith(f"!(request.namespace in {SYSTEM})")
+    # The API server would read it anew for every request.
+    assert "namespaceSelector" not in spec["matchConstraints"]
+
+
+def test_so_they_are_for_claims() -> None:
+    selector = POLICIES["equipoise-claims"]["matchConstraints"]["namespaceSelector"]
     by_name = selector["matchExpressions"][0]
     assert by_name["key"] == "kubernetes.io/metadata.name"
     assert (by_name["operator"], by_name["values"]) == ("NotIn", SYSTEM)

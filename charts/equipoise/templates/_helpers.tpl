@@ -32,6 +32,11 @@ system:serviceaccount:{{ .Values.agent.namespace }}:equipoise-agent
 [{{ append .Values.systemNamespaces .Release.Namespace | uniq | join ", " }}]
 {{- end }}
 
+{{/* The same in CEL. The API server reads a selector anew for every request, which takes it longer than this. */}}
+{{- define "equipoise.inSystemNamespace" -}}
+request.namespace in ['{{ append .Values.systemNamespaces .Release.Namespace | uniq | join "', '" }}']
+{{- end }}
+
 {{/* A list in CEL. */}}
 {{- define "equipoise.schedulerNames" -}}
 ['{{ prepend .Values.webhook.takeOver "equipoise" | uniq | join "', '" }}']

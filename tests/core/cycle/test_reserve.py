@@ -13,7 +13,7 @@ from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Memory, Reservation
+from scheduler.core.model.running import Memory, Reservation, Running
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import admitted, backlog, carry_out, verdict
 from tests.support.builders import cpu_only, device, node, pod, share, tenant, whole
@@ -111,6 +111,19 @@ def test_it_does_not_move_to_what_is_reserved_for_somebody_else() -> None:
     blocked = {PodUID("large"): 0.0, PodUID("other"): 0.0}
     plan = decide(ledger, [LARGE, other], 10.0, Memory(blocked, kept))
     assert plan.memory.reservations == kept
+
+
+def test_it_stays_where_somebody_was_asked_to_go_for_it() -> None:
+    ledger = occupied(n1=(1000, 500))
+    running = tuple(
+        Running(each.pod, each.placement, 0.0, ending=each.pod.name == "n1-0")
+        for each in ledger.holdings.values()
+    )
+    kept = Reservation(PodUID("one"), NodeName("n1"), (0,), 0.0)
+    memory = Memory({PodUID("one"): 0.0}, (kept,))
+    one = pod("one", whole(), "a")
+    snapshot = replace(ledger.snapshot(tenants=[A, B]), memory=memory, running=running)
+    assert run_cycle(snapshot, [one], 1.0, PROFILE).memory.reservations == (kept,)
 
 
 def test_other_cards_of_the_node_stay_open() -> None:

@@ -4,20 +4,21 @@ Of eight busy devices the first four that end are four in a fraction of the time
 ones take, so a reservation moves: to devices of its node with less left to end, in every round.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.ledger.columns import Ints
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Reservation
+from scheduler.core.model.running import Reservation, Running
 from scheduler.core.packing.fit import candidates
 
 _NEVER = 2**40
 
 
-def chosen(work: Allocation, pod: Pod) -> Reservation | None:
+def least(work: Allocation, pod: Pod) -> Reservation | None:
     """Return the devices of one node with the least to drain; None if there are too few."""
     this, columns, devices = work.this, work.trial.columns, pod.request.devices
     among = this.snapshot.eligibility.now(pod.constraints)
@@ -34,27 +35,38 @@ def chosen(work: Allocation, pod: Pod) -> Reservation | None:
         # Where all nodes were given up once, they are tried again.
         this.given_up.pop(pod.uid, None)
         return None
-    return Reservation(
-        pod.uid, columns.names[int(rows[best])], _sorted(order[best].tolist()), this.now
-    )
+    node = columns.names[int(rows[best])]
+    return Reservation(pod.uid, node, _sorted(order[best].tolist()), this.now)
 
 
-def moved(work: Allocation, pod: Pod, reservation: Reservation) -> Reservation:
+def moved(
+    work: Allocation, pod: Pod, reservation: Reservation, there: Sequence[Running]
+) -> Reservation:
     """Return the reservation with those devices of its node that have the least to drain by now.
 
-    It isn't among those of the round meanwhile; others' devices stay theirs.
+    `there` runs on the node. The reservation isn't among those of the round meanwhile; others'
+    devices stay theirs.
     """
-    row, held = work.trial.columns.row[reservation.node], set(reservation.devices)
-    drain = _drain(work, np.array([row]), pod)[0].tolist()
-    order = sorted(range(len(drain)), key=lambda index: (drain[index], index not in held, index))
-    devices = set(order[: len(held)])
-    if devices != held and _has_ends(work, reservation):
-        # Somebody may use them until then, who must not delay it: only what is free is better.
-        order = [index for index in order if index in held or drain[index] == 0]
-        devices = set(order[: len(held)])
-    if any(drain[index] >= _NEVER for index in devices):
+    columns, held = work.trial.columns, set(reservation.devices)
+    row = columns.row[reservation.node]
+    if columns.room[row].max() <= 0:
         return reservation
-    return Reservation(reservation.uid, reservation.node, _sorted(devices), reservation.since)
+    drain = _drain(work, np.array([row]), pod)[0].tolist()
+    # What was asked to go is as good as gone, and it may have been asked for this pod.
+    going = {slot.index for each in there if each.ending for slot in each.placement.slots}
+    order = sorted(
+        (amount, index not in held, index)
+        if amount == 0 or index not in going
+        else (1, index not in held, index)
+        for index, amount in enumerate(drain)
+    )
+    if _has_ends(work, reservation, there):
+        # Somebody may use them until then, who must not delay it: only what is free is better.
+        order = [each for each in order if each[0] == 0 or each[2] in held]
+    chosen = {index for _, _, index in order[: len(held)]}
+    if any(drain[index] >= _NEVER for index in chosen):
+        return reservation
+    return replace(reservation, devices=_sorted(chosen))
 
 
 def drains(work: Allocation, reservation: Reservation) -> bool:
@@ -80,13 +92,12 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
     return drain
 
 
-def _has_ends(work: Allocation, reservation: Reservation) -> bool:
+def _has_ends(work: Allocation, reservation: Reservation, there: Sequence[Running]) -> bool:
     """Whether the end of anything that runs on the devices is known."""
     return any(
-        each.placement.node == reservation.node
-        and work.this.max_runtime(each.pod) is not None
+        work.this.max_runtime(each.pod) is not None
         and any(slot.index in reservation.devices for slot in each.placement.slots)
-        for each in filter(None, map(work.located, work.this.snapshot.running))
+        for each in there
     )
 
 

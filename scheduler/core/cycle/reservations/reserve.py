@@ -6,16 +6,17 @@ tenant has had its due meanwhile, as what has drained would be lost. Nobody is c
 drains: with long jobs that would ruin small tenants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
-from scheduler.core.cycle.reservations.draining import chosen, drains, moved
+from scheduler.core.cycle.reservations.draining import drains, least, moved
+from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Reservation
+from scheduler.core.model.running import Reservation, Running
 
 MOST_SECONDS = 3600.0
 """After so long without a start a node is given up for the next one: what runs may never end."""
@@ -39,10 +40,11 @@ def honour(work: Allocation) -> None:
         return
     claims = list(_claims(work))
     work.this.reservations.update({claim.pod.uid: claim.reservation for claim in claims})
+    there = _running(work, {claim.reservation.node for claim in claims})
     # All of them before anyone starts: else one would start on what another one waits for.
     for claim in claims:
         kept = work.this.reservations.pop(claim.pod.uid)
-        _keep_off(work, claim.row, moved(work, claim.pod, kept))
+        _keep_off(work, claim.row, moved(work, claim.pod, kept, there[kept.node]))
     for claim in claims:
         if work.over_caps(claim.pod, work.this.counts(claim.pod)) is not None:
             work.free(claim.pod.uid)
@@ -79,7 +81,7 @@ def reserve(work: Allocation) -> None:
         if _is_too_much(work, pod.request.devices):
             # Whoever has waited for less would keep it from ever being its turn.
             break
-        found = chosen(work, pod)
+        found = least(work, pod)
         if found is not None:
             this.reservations[pod.uid] = found
 
@@ -92,6 +94,15 @@ def _claims(work: Allocation) -> Iterator[_Claim]:
         pod, row = waiting.get(each.uid), work.trial.columns.row.get(each.node)
         if pod is not None and row is not None and _may(work, pod, row, each.devices):
             yield _Claim(pod, each, row)
+
+
+def _running(work: Allocation, nodes: Collection[NodeName]) -> dict[NodeName, list[Running]]:
+    """Who runs on each of the nodes."""
+    found: dict[NodeName, list[Running]] = {node: [] for node in nodes}
+    for each in work.this.snapshot.running:
+        if each.placement.node in found and (known := work.located(each)) is not None:
+            found[each.placement.node].append(known)
+    return found
 
 
 def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool:
