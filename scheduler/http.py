@@ -44,6 +44,21 @@ class Address:
         return f"{self.scheme}://{host}:{self.port}"
 
 
+class TooLarge(Exception):
+    """A body of more bytes than are taken."""
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """Read a body of at most so many bytes; raise TooLarge, or ClientDisconnect."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise TooLarge(f"the body is larger than {most // 2**20} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
 class _OneWrite(asyncio.Transport):
     """Hands on in one piece what is written in one step of the event loop.
 

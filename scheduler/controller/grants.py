@@ -80,14 +80,14 @@ class Grants:
         self._ask_for_round()
         return Grant(token, found.nodes)
 
-    def keeps(self, token: str, pod: PodJSON) -> bool:
-        """Take the place back from a pod that is looked at again, and is decided about anew."""
+    def take_back(self, token: str, pod: PodJSON) -> bool:
+        """Free the place of a pod that is looked at again: it is decided about anew."""
         namespace = mapping(pod, "metadata").get("namespace")
         kept = self._kept(token)
         if kept is not None and kept.pod.namespace == namespace:
             self._open.pop(token, None)
             self._state.free(kept.pod.uid)
-        return False
+        return True
 
     def claim(self, pod: Pod, stored: PodJSON, expires: float | None = None) -> bool:
         """Give the pod the place that was kept for it, until it `expires`; whether there is one."""

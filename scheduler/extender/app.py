@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from scheduler.core.model.errors import InvalidInput, NotLeading
 from scheduler.extender import wire
 from scheduler.extender.service import ExtenderService
-from scheduler.http import DirectApp, Handler
+from scheduler.http import DirectApp, Handler, TooLarge, body_of
 
 MAX_BODY = 32 * 2**20
 """Bytes. 5,000 names take 0.15 MiB; 5,000 whole nodes about 25."""
@@ -91,6 +91,8 @@ def _handler(
             return _json(await answer(request))
         except InvalidInput as problem:
             return failure(str(problem), 400)
+        except TooLarge as problem:
+            return failure(f"{problem}; set nodeCacheCapable: true", 400)
         except NotLeading as problem:
             return failure(str(problem), 503)
         except ClientDisconnect:
@@ -117,21 +119,9 @@ def _if_acting(acts: Callable[[], bool], answer: Answer) -> Answer:
 
 def _reading(answer: Answer, max_body: int) -> Reading:
     async def read_and_answer(request: Request) -> bytes:
-        return await answer(await _body(request, max_body))
+        return await answer(await body_of(request, max_body))
 
     return read_and_answer
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise wire.WireError(
-                f"the body is larger than {limit // 2**20} MiB; set nodeCacheCapable: true"
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 async def _healthz(_request: Request) -> Response:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from scheduler.http import DirectApp, Handler
+from scheduler.http import DirectApp, Handler, TooLarge, body_of
 from scheduler.webhook import review
 from scheduler.webhook.granting import Granting
 from scheduler.webhook.mutation import NO_GRANTS, Rules
@@ -62,8 +62,8 @@ def _handler(verb: str, judge: Judge, max_body: int, observe: Observe | None) ->
     async def handle(request: Request) -> Response:
         began = perf_counter()
         try:
-            return _reviewed(verb, await _body(request, max_body), judge)
-        except (NoReview, ClientDisconnect) as problem:
+            return _reviewed(verb, await body_of(request, max_body), judge)
+        except (NoReview, TooLarge, ClientDisconnect) as problem:
             return PlainTextResponse(str(problem) or "the caller hung up", 400)
         finally:
             if observe is not None:
@@ -108,16 +108,6 @@ def _encoded(uid: str, answer: Answer) -> bytes:
     return orjson.dumps(
         {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
     )
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise NoReview(f"the body is larger than {limit // 2**20} MiB")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 async def _healthz(_request: Request) -> Response:

@@ -5,7 +5,7 @@ with one it is taken off, whoever wrote it, and the pod is looked at as any othe
 the API server asks about again, because another webhook has changed it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from scheduler.core.model import names, pins
@@ -23,8 +23,8 @@ class Granting(Protocol):
         """Keep a place for a pod that is being created; None: it waits behind its gate."""
         ...
 
-    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
-        """Whether a pod that carries a token already keeps its place; if not, it is free."""
+    def take_back(self, token: str, pod: Mapping[str, Any]) -> bool:
+        """Free the place of a pod that comes with a token; False: token and place are to stay."""
         ...
 
 
@@ -34,17 +34,17 @@ class NoGrants:
     def grant(self, pod: Mapping[str, Any]) -> None:
         """Keep none."""
 
-    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
-        """Know none."""
-        return False
+    def take_back(self, token: str, pod: Mapping[str, Any]) -> bool:
+        """Trust none, though there is none to free."""
+        return True
 
 
 class OthersGrants(NoGrants):
     """Takes for good what stands on a pod: it came past the webhook that gives places."""
 
-    def keeps(self, token: str, pod: Mapping[str, Any]) -> bool:
-        """Know all."""
-        return True
+    def take_back(self, token: str, pod: Mapping[str, Any]) -> bool:
+        """Leave all as they are."""
+        return False
 
 
 def pinned(pod: JSON, nodes: tuple[NodeName, ...]) -> list[Op]:
@@ -65,23 +65,24 @@ def pinned(pod: JSON, nodes: tuple[NodeName, ...]) -> list[Op]:
 
 def taken_off(pod: JSON) -> list[Op]:
     """Return what takes token and pin off a pod that carries a token."""
-    ops = [patches.drop("metadata", "annotations", names.GRANTED)]
-    if pins.is_pin(pins.own_terms(pod)):
-        ops.append(patches.drop("spec", "affinity", "nodeAffinity", pins.REQUIRED))
-    return ops
+    return [patches.drop(*path) for path in _place(pod)]
 
 
 def without_place(pod: JSON) -> JSON:
     """Return the pod as it is then."""
-    metadata, spec = mapping(pod, "metadata"), mapping(pod, "spec")
-    notes = _without(mapping(metadata, "annotations"), names.GRANTED)
-    bare = {**pod, "metadata": {**metadata, "annotations": notes}}
-    if not pins.is_pin(pins.own_terms(pod)):
-        return bare
-    affinity = mapping(spec, "affinity")
-    left = _without(mapping(affinity, "nodeAffinity"), pins.REQUIRED)
-    return {**bare, "spec": {**spec, "affinity": {**affinity, "nodeAffinity": left}}}
+    for path in _place(pod):
+        pod = _without(pod, *path)
+    return pod
 
 
-def _without(held: JSON, key: str) -> JSON:
+def _place(pod: JSON) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of what its place has put on the pod."""
+    yield "metadata", "annotations", names.GRANTED
+    if pins.is_pin(pins.own_terms(pod)):
+        yield "spec", "affinity", "nodeAffinity", pins.REQUIRED
+
+
+def _without(held: JSON, key: str, *below: str) -> JSON:
+    if below:
+        return {**held, key: _without(mapping(held, key), *below)}
     return {name: value for name, value in held.items() if name != key}

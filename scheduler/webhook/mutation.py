@@ -83,7 +83,7 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     at anew.
     """
     token = mapping(mapping(pod, "metadata"), "annotations").get(names.GRANTED)
-    if token is not None and not places.keeps(str(token), pod):
+    if token is not None and places.take_back(str(token), pod):
         draft = mutate(granting.without_place(pod), rules, places)
         return Draft((*granting.taken_off(pod), *draft.ops), draft.warnings)
     request = parse_request(pod)

@@ -148,14 +148,14 @@ async def test_another_namespace_can_not_take_or_end_it(world: Quiet) -> None:
     other = world.stored("a", given_)
     other["metadata"]["namespace"] = "moved"
     world.see(other)
-    assert not world.grants.keeps(given_.token, other)
+    assert world.grants.take_back(given_.token, other)
     assert kept < set(world.held)
 
 
 async def test_a_second_look_gives_it_back(world: Quiet) -> None:
     given_ = world.create("2")
     assert given_ is not None
-    assert not world.grants.keeps(given_.token, world.stored("a", given_))
+    assert world.grants.take_back(given_.token, world.stored("a", given_))
     assert world.held == {}
     assert world.create("2") is not None
 

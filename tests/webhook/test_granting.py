@@ -32,9 +32,9 @@ class Places:
         self.asked.append(pod)
         return Grant(f"word-{len(self.asked)}", (NodeName("n1"), NodeName("n2")))
 
-    def keeps(self, token: str, _pod: Any) -> bool:
+    def take_back(self, token: str, _pod: Any) -> bool:
         self.back.append(token)
-        return False
+        return True
 
 
 def granted(pod: Pod, places: Places | None = None) -> Pod:
