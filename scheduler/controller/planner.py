@@ -5,6 +5,7 @@ from zlib import crc32
 
 import numpy as np
 
+from scheduler.core.cycle.admit import tenantless
 from scheduler.core.cycle.allocation import ALTERNATIVES
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.caps import over_caps
@@ -50,7 +51,7 @@ class Planner:
         kube-scheduler, which offers them, may know more.
         """
         tree = self._tree()
-        if (refusal := _no_leaf(tree, pod)) is not None:
+        if (refusal := tenantless(tree, pod)) is not None:
             return refusal
         rows = self._ledger.columns.row
         offered = np.fromiter((rows[name] for name in names if name in rows), dtype=np.int64)
@@ -65,7 +66,7 @@ class Planner:
     def anywhere(self, pod: Pod) -> Admit | None:
         """Return the best place of all, as a round would choose it; None if there is none."""
         tree = self._tree()
-        if not pod.request.devices or _no_leaf(tree, pod) is not None:
+        if not pod.request.devices or tenantless(tree, pod) is not None:
             return None
         among = self._ledger.eligibility.now(pod.constraints)
         placement = self._place(pod, among)
@@ -123,10 +124,3 @@ class Planner:
         if self._packed is None or self._packed[0] is not mix:
             self._packed = (mix, Packer(self._ledger.columns, self._policy, mix=mix))
         return self._packed[1]
-
-
-def _no_leaf(tree: TenantTree, pod: Pod) -> Verdict | None:
-    """Return why the pod's tenant can have no pods."""
-    if pod.tenant not in tree:
-        return Verdict(Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it')
-    return None if tree.is_leaf(pod.tenant) else Verdict(Reason.TENANT_HAS_CHILDREN)

@@ -5,17 +5,17 @@ from fractions import Fraction
 
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.division import divide
+from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.verdicts import Reason
+from scheduler.core.model.verdicts import Reason, Verdict
 
 
 def admit(this: Round) -> None:
     """Put pods that may start into their tenants' queues, hold the others, divide the GPUs."""
     for pod in sorted(this.pending, key=lambda pod: pod.turn):
-        reason, detail = _refusal(this, pod)
-        if reason is not None:
-            this.hold(pod, reason, detail)
+        if (refusal := _refusal(this, pod)) is not None:
+            this.hold(pod, refusal.reason, refusal.detail)
         else:
             this.queues.setdefault(pod.tenant, deque()).append(pod)
     held = {name: held.milli for name, held in this.snapshot.held.items()}
@@ -27,18 +27,28 @@ def admit(this: Round) -> None:
     this.shares = divide(this.tree, this.capacity.gpus, wanted)
 
 
-def _refusal(this: Round, pod: Pod) -> tuple[Reason | None, str]:
+def tenantless(tree: TenantTree, pod: Pod) -> Verdict | None:
+    """Return why the pod's tenant can have no pods; None if it can."""
+    if pod.tenant not in tree:
+        sentence = f'there is no tenant "{pod.tenant}"; create it'
+        return Verdict(Reason.UNKNOWN_TENANT, sentence)
+    if not tree.is_leaf(pod.tenant):
+        children = ", ".join(tree.children(pod.tenant)[:3])
+        sentence = f"choose one below {pod.tenant}, such as {children}"
+        return Verdict(Reason.TENANT_HAS_CHILDREN, sentence)
+    return None
+
+
+def _refusal(this: Round, pod: Pod) -> Verdict | None:
     """Return why the pod is no demand; None if it is."""
     if pod.problem:
-        return Reason.INVALID_REQUEST, pod.problem
-    if pod.tenant not in this.tree:
-        return Reason.UNKNOWN_TENANT, f'there is no tenant "{pod.tenant}"; create it'
-    if not this.tree.is_leaf(pod.tenant):
-        children = ", ".join(this.tree.children(pod.tenant)[:3])
-        return Reason.TENANT_HAS_CHILDREN, f"choose one below {pod.tenant}, such as {children}"
+        return Verdict(Reason.INVALID_REQUEST, pod.problem)
+    if (none := tenantless(this.tree, pod)) is not None:
+        return none
     if pod.foreign_gates:
         gates = ", ".join(pod.foreign_gates)
-        return Reason.FOREIGN_GATE, f"{gates}; it counts once those who set it remove it"
+        return Verdict(Reason.FOREIGN_GATE, f"{gates}; it counts once those who set it remove it")
     if this.capacity.counts(pod.request, pod.constraints) is None:
-        return Reason.NEVER_FITS, this.capacity.missing(pod.request, pod.constraints)
-    return None, ""
+        lacks = this.capacity.missing(pod.request, pod.constraints)
+        return Verdict(Reason.NEVER_FITS, lacks)
+    return None
