@@ -25,25 +25,35 @@ def read_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = Settings()
     if path is not None:
         try:
-            settings = _apply(settings, _load(path))
-        except InvalidFile:
-            raise
-        except InvalidInput as problem:
-            raise InvalidFile(str(path), str(problem)) from None
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise InvalidFile(str(path), f"can't be read ({problem}); name a YAML file") from None
+        settings = settings_in(text, str(path))
     return _apply(settings, _from(environ))
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def settings_in(text: str, source: str) -> Settings:
+    """Return the defaults, changed by a text in YAML that stands in `source`.
+
+    Raises InvalidFile with what to change.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InvalidFile(str(path), f"can't be read ({problem}); name a YAML file") from None
+        return _apply(Settings(), _loaded(text, source))
+    except InvalidFile:
+        raise
+    except InvalidInput as problem:
+        raise InvalidFile(source, str(problem)) from None
+
+
+def _loaded(text: str, source: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(text)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = None if mark is None else mark.line + 1
-        raise InvalidFile(str(path), "is no YAML; see the line", line) from None
+        raise InvalidFile(source, "is no YAML; see the line", line) from None
     if content is not None and not isinstance(content, dict):
-        raise InvalidFile(str(path), "must hold groups, such as `packing:`")
+        raise InvalidFile(source, "must hold groups, such as `packing:`")
     return content or {}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import names
 from tests.cluster.test_serve import phase, pod
-from tests.support.controlplane.api import Api
+from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import ROOT
 from tests.support.controlplane.plane import ControlPlane
@@ -83,3 +84,39 @@ def test_they_tell_who_has_what_and_why(
 
 def test_a_pod_that_is_not_there_is_bad_input(installed: Installation, plane: ControlPlane) -> None:
     assert "there is no pod lab/none" in run(plane, "explain", "lab/none", good=2)
+
+
+def test_they_go_by_the_settings_of_the_installation(
+    installed: Installation, plane: ControlPlane, api: Api, namespace: str
+) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    maps = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
+    deployments = f"/apis/apps/v1/namespaces/{names.NAMESPACE}/deployments"
+    api.post(pods, pod("small", "0.5"))
+    eventually(lambda: phase(api, namespace, "small") == "Running", 20, what="small runs")
+    assert 'by policy "fgd"' in run(plane, "explain", f"{namespace}/small")
+    settings = {"metadata": {"name": "equipoise-settings-5g2f"}}
+    api.post(maps, {**settings, "data": {"settings.yaml": "packing: {policy: best-fit}"}})
+    api.post(deployments, deployment("equipoise-settings-5g2f"))
+    try:
+        assert 'by policy "best-fit"' in run(plane, "explain", f"{namespace}/small")
+        path = f"{maps}/equipoise-settings-5g2f"
+        api.put(path, {**settings, "data": {"settings.yaml": "packing: {police: best-fit}"}})
+        said = run(plane, "explain", f"{namespace}/small", good=2)
+        assert "ConfigMap equipoise-settings-5g2f" in said
+        assert "do you mean packing.policy?" in said
+    finally:
+        api.delete(f"{deployments}/equipoise-scheduler")
+        api.delete(f"{maps}/equipoise-settings-5g2f")
+
+
+def deployment(settings: str) -> JSON:
+    """`serve`'s as far as it matters here: it mounts its settings, and nothing runs."""
+    labels = {"app": "settings"}
+    volume = {"name": "settings", "configMap": {"name": settings}}
+    pods = {"containers": [{"name": "serve", "image": "none"}], "volumes": [volume]}
+    template = {"metadata": {"labels": labels}, "spec": pods}
+    return {
+        "metadata": {"name": "equipoise-scheduler"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
