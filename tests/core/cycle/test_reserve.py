@@ -16,7 +16,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory, Reservation, Running
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import admitted, backlog, carry_out, verdict
-from tests.support.builders import cpu_only, device, node, pod, share, tenant, whole
+from tests.support.builders import cpu_only, device, node, place, pod, share, tenant, whole
 
 PATIENCE = 600.0
 PROFILE = Profile(policy="gpu-packing", reserve_after=PATIENCE)
@@ -113,17 +113,27 @@ def test_it_does_not_move_to_what_is_reserved_for_somebody_else() -> None:
     assert plan.memory.reservations == kept
 
 
-def test_it_stays_where_somebody_was_asked_to_go_for_it() -> None:
-    ledger = occupied(n1=(1000, 500))
+@pytest.mark.parametrize(
+    ("going", "devices"),
+    [("n1-0", (0,)), ("", (1,)), ("n1-1", (1,)), ("n1-2", (1,))],
+    ids=["for it", "nobody", "for nobody", "with others beside"],
+)
+def test_it_stays_where_somebody_was_asked_to_go_for_it(
+    going: str, devices: tuple[int, ...]
+) -> None:
+    ledger = occupied(n1=(1000, 500, 250))
+    beside = pod("beside", share(750), "b")
+    ledger.bind(beside, place("n1", (2, 750, 0)))
     running = tuple(
-        Running(each.pod, each.placement, 0.0, ending=each.pod.name == "n1-0")
+        Running(each.pod, each.placement, 0.0, ending=each.pod.name == going)
         for each in ledger.holdings.values()
     )
     kept = Reservation(PodUID("one"), NodeName("n1"), (0,), 0.0)
     memory = Memory({PodUID("one"): 0.0}, (kept,))
     one = pod("one", whole(), "a")
     snapshot = replace(ledger.snapshot(tenants=[A, B]), memory=memory, running=running)
-    assert run_cycle(snapshot, [one], 1.0, PROFILE).memory.reservations == (kept,)
+    (moved,) = run_cycle(snapshot, [one], 1.0, PROFILE).memory.reservations
+    assert moved == replace(kept, devices=devices)
 
 
 def test_other_cards_of_the_node_stay_open() -> None:

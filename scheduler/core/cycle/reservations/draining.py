@@ -4,7 +4,8 @@ Of eight busy devices the first four that end are four in a fraction of the time
 ones take, so a reservation moves: to devices of its node with less left to end, in every round.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,20 +54,21 @@ def moved(
         return reservation
     drain = _drain(work, np.array([row]), pod)[0].tolist()
     # What was asked to go is as good as gone, and it may have been asked for this pod.
-    going = {slot.index for each in there if each.ending for slot in each.placement.slots}
+    going = Counter[int]()
+    for each in there:
+        if each.ending:
+            going.update({slot.index: slot.milli for slot in each.placement.slots})
     order = sorted(
-        (amount, index not in held, index)
-        if amount == 0 or index not in going
-        else (1, index not in held, index)
+        (max(amount - going[index], min(amount, 1)), index not in held, index)
         for index, amount in enumerate(drain)
+        if amount < _NEVER
     )
     if _has_ends(work, reservation, there):
         # Somebody may use them until then, who must not delay it: only what is free is better.
         order = [each for each in order if each[0] == 0 or each[2] in held]
-    chosen = {index for _, _, index in order[: len(held)]}
-    if any(drain[index] >= _NEVER for index in chosen):
+    if len(order) < len(held):
         return reservation
-    return replace(reservation, devices=_sorted(chosen))
+    return replace(reservation, devices=_sorted(index for _, _, index in order[: len(held)]))
 
 
 def drains(work: Allocation, reservation: Reservation) -> bool:
@@ -101,5 +103,5 @@ def _has_ends(work: Allocation, reservation: Reservation, there: Sequence[Runnin
     )
 
 
-def _sorted(devices: Collection[int]) -> tuple[int, ...]:
+def _sorted(devices: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(int(index) for index in devices))
