@@ -103,3 +103,33 @@ def test_what_somebody_with_an_end_is_on_is_left_for_a_free_card_only(
     )
     (kept,) = run_cycle(snapshot, [LARGE], 100.0, PROFILE).memory.reservations
     assert kept.devices == ((0, 2) if moves else (0, 1))
+
+
+def test_of_cards_with_ends_the_one_that_ends_last_is_left() -> None:
+    ledger = Ledger([node("n", 3)])
+    running = []
+    for number, (index, milli, most) in enumerate([(0, 500, 36_000.0), (1, 1000, 300.0)]):
+        each = pod(f"runs-{number}", share(milli), "b", max_runtime=most)
+        ledger.bind(each, place("n", (index, milli, 16 * milli)))
+        running.append(Running(each, ledger.holdings[each.uid].placement, 0.0))
+    snapshot = replace(
+        ledger.snapshot(tenants=TENANTS),
+        running=tuple(running),
+        memory=Memory({PodUID("large"): 0.0}, (KEPT,)),
+    )
+    (kept,) = run_cycle(snapshot, [LARGE], 100.0, PROFILE).memory.reservations
+    assert kept.devices == (1, 2)
+
+
+def test_somebody_who_is_on_its_way_there_may_have_an_end_as_well() -> None:
+    ledger = Ledger([node("n", 3)])
+    ledger.reserve(pod("lent", whole(), "c", max_runtime=END), place("n", (1, 1000, 16_000)))
+    half = pod("half", share(500), "b")
+    ledger.bind(half, place("n", (2, 500, 8_000)))
+    snapshot = replace(
+        ledger.snapshot(tenants=TENANTS),
+        running=(Running(half, ledger.holdings[half.uid].placement, 0.0),),
+        memory=Memory({PodUID("large"): 0.0}, (KEPT,)),
+    )
+    (kept,) = run_cycle(snapshot, [LARGE], 100.0, PROFILE).memory.reservations
+    assert kept.devices == (0, 1)

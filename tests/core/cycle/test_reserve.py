@@ -16,7 +16,17 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory, Reservation, Running
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import admitted, backlog, carry_out, verdict
-from tests.support.builders import cpu_only, device, node, place, pod, share, tenant, whole
+from tests.support.builders import (
+    by_memory,
+    cpu_only,
+    device,
+    node,
+    place,
+    pod,
+    share,
+    tenant,
+    whole,
+)
 
 PATIENCE = 600.0
 PROFILE = Profile(policy="gpu-packing", reserve_after=PATIENCE)
@@ -136,6 +146,55 @@ def test_it_stays_where_somebody_was_asked_to_go_for_it(
     assert moved == replace(kept, devices=devices)
 
 
+def moved(ledger: Ledger, large: Pod, *devices: int) -> tuple[int, ...]:
+    """The devices of n1 that are kept in the next round, if these were before."""
+    running = tuple(
+        Running(each.pod, each.placement, 0.0) for each in ledger.holdings.values() if each.bound
+    )
+    kept = Reservation(large.uid, NodeName("n1"), devices, 0.0)
+    snapshot = ledger.snapshot(tenants=[A, B])
+    snapshot = replace(snapshot, memory=Memory({large.uid: 0.0}, (kept,)), running=running)
+    plan = run_cycle(snapshot, [large], 1.0, PROFILE)
+    assert admitted(plan) == []
+    (found,) = plan.memory.reservations
+    assert found == replace(kept, devices=found.devices)
+    return found.devices
+
+
+def test_among_equals_it_stays() -> None:
+    assert moved(occupied(n1=(1000, 1000, 1000, 1000, 500)), LARGE, 2, 3) == (2, 4)
+
+
+def test_a_card_that_a_stranger_uses_is_none_to_move_to() -> None:
+    cards = [device("n1/0"), device("n1/1"), device("n1/2", foreign_mib=4000), device("n1/3")]
+    ledger = Ledger([node("n1", cards)])
+    for index in (0, 1, 3):
+        ledger.bind(pod(f"b{index}", whole(), "b"), place("n1", (index, 1000, 16_000)))
+    assert moved(ledger, LARGE, 0, 1) == (0, 1)
+    ledger.release(PodUID("b3"))
+    assert moved(ledger, LARGE, 0, 1) == (0, 3)
+
+
+def test_a_card_with_too_little_memory_left_is_not_free() -> None:
+    ledger = Ledger([node("n1", 2)])
+    ledger.bind(pod("b0", share(600), "b"), place("n1", (0, 600, 9_600)))
+    ledger.bind(pod("b1", by_memory(10_000), "b"), place("n1", (1, 400, 10_000)))
+    # 100 milli are missing on the one, 1,600 MiB on the other, which is more of a card.
+    assert moved(ledger, pod("wanted", by_memory(8_000), "a"), 0) == (0,)
+
+
+def test_it_stays_where_what_it_lacks_beside_devices_may_end() -> None:
+    ledger = Ledger([node("n1", 4)])
+    for index in (0, 1):
+        busy = pod(f"b{index}", whole(cpu_milli=25_000), "b")
+        ledger.bind(busy, place("n1", (index, 1000, 16_000)))
+    large = pod("large", whole(2, cpu_milli=40_000), "a")
+    assert moved(ledger, large, 0, 1) == (0, 1)
+    ledger.release(PodUID("b0"))
+    ledger.bind(pod("b2", whole(), "b"), place("n1", (2, 1000, 16_000)))
+    assert moved(ledger, pod("large", whole(3), "a"), 0, 1, 2) == (0, 1, 3)
+
+
 def test_other_cards_of_the_node_stay_open() -> None:
     ledger = occupied(n1=(1000, 500, 500, 750))
     plan = after_patience(ledger, LARGE)
@@ -153,8 +212,8 @@ def test_a_tenant_that_has_its_due_has_nothing_reserved() -> None:
     assert [each.uid for each in plan.memory.reservations] == ["a0"]
 
 
-def test_half_of_all_devices_are_reserved_at_once_at_most() -> None:
-    ledger = occupied(n1=(1000, 1000), n2=(1000, 1000))
+def test_a_sixth_of_all_devices_is_reserved_at_once_at_most() -> None:
+    ledger = occupied(**{f"n{number}": (1000, 1000) for number in range(6)})
     several = [tenant(f"t{number}") for number in range(3)]
     pods = [pod(f"p{number}", whole(), f"t{number}") for number in range(3)]
     memory = Memory()

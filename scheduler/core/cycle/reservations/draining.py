@@ -4,7 +4,8 @@ Of eight busy devices the first four that end are four in a fraction of the time
 ones take, so a reservation moves: to devices of its node with less left to end, in every round.
 """
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.ledger.columns import Ints
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
-from scheduler.core.packing.fit import candidates
+from scheduler.core.packing.fit import candidates, mib_of_each
 
 _NEVER = 2**40
 
@@ -53,22 +55,23 @@ def moved(
     if columns.room[row].max() <= 0:
         return reservation
     drain = _drain(work, np.array([row]), pod)[0].tolist()
-    # What was asked to go is as good as gone, and it may have been asked for this pod.
-    going = Counter[int]()
-    for each in there:
-        if each.ending:
-            going.update({slot.index: slot.milli for slot in each.placement.slots})
-    order = sorted(
-        (max(amount - going[index], min(amount, 1)), index not in held, index)
-        for index, amount in enumerate(drain)
-        if amount < _NEVER
-    )
-    if _has_ends(work, reservation, there):
+    may = [index for index, amount in enumerate(drain) if amount < _NEVER]
+    if _has_ends(work, reservation, row, there):
         # Somebody may use them until then, who must not delay it: only what is free is better.
-        order = [each for each in order if each[0] == 0 or each[2] in held]
-    if len(order) < len(held):
+        ends = _ends(work, there)
+        among = [index for index in may if drain[index] == 0 or index in held]
+        keys = {index: (ends[index] if drain[index] else 0.0, index not in held) for index in among}
+    else:
+        going = _going(there)
+        left = {index: max(drain[index] - going[index], min(drain[index], 1)) for index in may}
+        keys = {index: (left[index], index not in held) for index in may}
+    chosen = sorted(keys, key=lambda index: (keys[index], index))[: len(held)]
+    if len(chosen) < len(held):
         return reservation
-    return replace(reservation, devices=_sorted(index for _, _, index in order[: len(held)]))
+    if not any(drain[index] for index in chosen) and not _has_room(work, pod, row):
+        # It is for something else that it waits, which may end where it is.
+        return reservation
+    return replace(reservation, devices=_sorted(chosen))
 
 
 def drains(work: Allocation, reservation: Reservation) -> bool:
@@ -84,6 +87,12 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
     seen = candidates(this.capacity.empty, rows, pod.request)
     need = np.broadcast_to(seen.milli, seen.devices.shape)
     drain = np.where(seen.devices, np.maximum(need - np.maximum(columns.room[rows], 0), 0), _NEVER)
+    # Memory counts as its part of the card. What strangers hold of it isn't known to end.
+    mib, room, total = mib_of_each(columns, rows, pod.request), columns.room_mib, columns.mib_cap
+    lacks = np.maximum(mib - room[rows], 0) * MILLI // np.maximum(total[rows], 1)
+    drain = np.where(room[rows] < mib, np.maximum(drain, lacks + 1), drain)
+    strangers = columns.free_mib[rows] - room[rows]
+    drain = np.where(total[rows] - strangers < mib, _NEVER, drain)
     # Nor a node that couldn't hold the pod if it were empty.
     drain = np.where(columns.shut[rows] | ~seen.nodes[:, None], _NEVER, drain)
     for name in this.given_up.get(pod.uid, ()):
@@ -94,12 +103,42 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
     return drain
 
 
-def _has_ends(work: Allocation, reservation: Reservation, there: Sequence[Running]) -> bool:
-    """Whether the end of anything that runs on the devices is known."""
+def _has_room(work: Allocation, pod: Pod, row: int) -> bool:
+    return work.packer.place(pod.request, among=np.array([row])) is not None
+
+
+def _going(there: Sequence[Running]) -> Counter[int]:
+    """Milli-GPU on each device that were asked to go, for this very pod it may be."""
+    going = Counter[int]()
+    for each in filter(lambda each: each.ending, there):
+        going.update({slot.index: slot.milli for slot in each.placement.slots})
+    return going
+
+
+def _ends(work: Allocation, there: Sequence[Running]) -> defaultdict[int, float]:
+    """When all that runs on each device has ended for sure (seconds); inf: that isn't known."""
+    ends = defaultdict[int, float](lambda: math.inf)
+    for each in there:
+        most = work.this.max_runtime(each.pod)
+        end = math.inf if most is None else each.since + most
+        for slot in each.placement.slots:
+            ends[slot.index] = max(end, ends.get(slot.index, 0.0))
+    return ends
+
+
+def _has_ends(
+    work: Allocation, reservation: Reservation, row: int, there: Sequence[Running]
+) -> bool:
+    """Whether anything on the devices has a known end, or is on its way and may have one."""
+    columns, running = work.trial.columns, Counter[int]()
+    for each in there:
+        slots = [slot for slot in each.placement.slots if slot.index in reservation.devices]
+        if slots and work.this.max_runtime(each.pod) is not None:
+            return True
+        running.update({slot.index: slot.milli for slot in slots})
     return any(
-        work.this.max_runtime(each.pod) is not None
-        and any(slot.index in reservation.devices for slot in each.placement.slots)
-        for each in there
+        running[index] != columns.cap[row, index] - columns.free[row, index]
+        for index in reservation.devices
     )
 
 
