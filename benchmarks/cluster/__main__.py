@@ -29,7 +29,7 @@ def main() -> None:
         good.append(report.show_quiet(quiet.measure(5, 200, asked.quiet)))
     if "jobs" in asked.only:
         nodes = (asked.nodes or (NODES_OF_JOBS,))[0]
-        good.append(show_jobs(measure_jobs(nodes, asked.parts)))
+        good.append(show_jobs(measure_jobs(nodes, asked.rounds)))
     sys.exit(0 if all(good) else 1)
 
 
@@ -38,10 +38,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.cluster", description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", help="in turn")
     parser.add_argument("--pods", type=int, default=2000, help="of one run")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each way, by turns")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="runs of each way, and fills by Jobs, by turns"
+    )
     parser.add_argument("--waiting", type=int, default=10_000, help="pods that are planned at once")
     parser.add_argument("--quiet", type=float, default=60, metavar="SECONDS")
-    parser.add_argument("--parts", type=int, default=8, help="of the fill with Jobs, by turns")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--ways", nargs="+", choices=rates.WAYS, default=list(rates.WAYS))
     return parser.parse_args()

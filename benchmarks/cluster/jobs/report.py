@@ -1,6 +1,7 @@
 """Tables in Markdown of what was measured with Jobs, with KAI-Scheduler's figures beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 
 from benchmarks.cluster.jobs.fill import Fill
 from benchmarks.cluster.jobs.measure import Jobs
@@ -27,8 +28,8 @@ KAI = {
 
 def show(found: Jobs) -> bool:
     """Print all tables; whether every gate is kept."""
-    pods, parts = found.ours.pods, len(found.ours.parts)
-    print(f"\n{found.nodes:,} nodes × 8 GPUs, {pods:,} one-GPU Jobs in {parts} parts by turns\n")
+    pods, fills = found.ours[0].pods, len(found.ours)
+    print(f"\n{found.nodes:,} nodes × 8 GPUs, {pods:,} one-GPU Jobs; of {fills} fills the median\n")
     print("| what | Equipoise | stock kube-scheduler | KAI, on a machine like this one |")
     print("| --- | --- | --- | --- |")
     for row in _rows(found):
@@ -39,15 +40,21 @@ def show(found: Jobs) -> bool:
 
 
 def _rows(found: Jobs) -> Iterator[tuple[str, ...]]:
-    ours, stock, exchange = found.ours, found.stock, found.exchange
+    exchange = found.exchange
     half = f"{exchange.pods:,}"
-    mine, theirs = (a_pod(each.writes, each.pods, SERVE, SCHEDULER) for each in (ours, stock))
-    yield "fill, all bound", f"{ours.seconds:.1f} s", f"{stock.seconds:.1f} s", KAI["fill"]
-    yield "… all Jobs created", f"{ours.created:.1f} s", f"{stock.created:.1f} s", ""
-    yield "… CPU of everything, a pod", _cpu_ms(ours), _cpu_ms(stock), ""
-    yield "… CPU of the scheduler", _scheduling(ours), _scheduling(stock), KAI["cpu"]
-    yield "… its writes a pod", f"{mine:.2f}", f"{theirs:.2f}", KAI["writes"]
-    peak = f"{ours.serve_mib or 0:.0f}, {found.serve_mib:.0f} to the end"
+
+    def row(what: str, each: Callable[[Fill], float], unit: str, kai: str = "") -> tuple[str, ...]:
+        ours, stock = (_spread([each(fill) for fill in fills], unit) for fills in _both(found))
+        return what, ours, stock, kai
+
+    yield row("fill, all bound", lambda fill: fill.seconds, " s", KAI["fill"])
+    yield row("… all Jobs created", lambda fill: fill.created, " s")
+    yield row("… CPU of everything, a pod", _cpu_ms, " ms")
+    yield row("… CPU of the scheduler", _scheduler, " s", KAI["cpu"])
+    yield row("… of API server and etcd", _server, " s")
+    yield row("… its writes a pod", _its_writes, "", KAI["writes"])
+    filled = max(fill.serve_mib or 0 for fill in found.ours)
+    peak = f"{filled:.0f}, {found.serve_mib:.0f} to the end"
     yield "… serve at its most, MiB", peak, "–", KAI["memory"]
     told, fits = ([getattr(each, name) for each in found.verdicts] for name in ("told", "bound"))
     yield "80-GPU Job is told that it never fits", _seconds(told), "–", KAI["told"]
@@ -60,36 +67,57 @@ def _rows(found: Jobs) -> Iterator[tuple[str, ...]]:
 
 def pods_of(found: Jobs) -> str:
     """How many Jobs run, as text."""
-    return f"{found.ours.pods:,}"
+    return f"{found.ours[0].pods:,}"
 
 
 def _seconds(each: tuple[float, ...] | list[float]) -> str:
     return f"{min(each):.2f}–{max(each):.2f} s, {len(each)} samples"
 
 
-def _scheduling(found: Fill) -> str:
-    used = found.cpu["kube-scheduler"] + found.cpu.get("serve", 0.0)
-    server = found.cpu["kube-apiserver"] + found.cpu["etcd"]
-    return f"{used:.0f} s; API server and etcd {server:.0f} s"
+def _both(found: Jobs) -> tuple[tuple[Fill, ...], tuple[Fill, ...]]:
+    return found.ours, found.stock
 
 
-def _cpu_ms(found: Fill) -> str:
-    return f"{1000 * sum(found.cpu.values()) / found.pods:.1f} ms"
+def _spread(each: Sequence[float], unit: str) -> str:
+    """The median, and the least and most where there are several."""
+    digits = 1 if unit else 2
+    around = f" ({min(each):.{digits}f}–{max(each):.{digits}f})" if len(each) > 1 else ""
+    return f"{median(each):.{digits}f}{unit}{around}"
+
+
+def _cpu_ms(fill: Fill) -> float:
+    return 1000 * sum(fill.cpu.values()) / fill.pods
+
+
+def _scheduler(fill: Fill) -> float:
+    return fill.cpu["kube-scheduler"] + fill.cpu.get("serve", 0.0)
+
+
+def _server(fill: Fill) -> float:
+    return fill.cpu["kube-apiserver"] + fill.cpu["etcd"]
+
+
+def _its_writes(fill: Fill) -> float:
+    return a_pod(fill.writes, fill.pods, SERVE, SCHEDULER)
 
 
 def _show_cpu(found: Jobs) -> None:
-    print("\nCPU seconds of the fill, by process\n")
+    print("\nCPU seconds of the fills, by process, medians\n")
     print(f"| fill by | {' | '.join((*PROCESSES, 'kwok', 'client'))} |")
     print(f"| --- |{' --- |' * (len(PROCESSES) + 2)}")
-    for who, each in (("Equipoise", found.ours), ("stock", found.stock)):
-        used = (each.cpu.get(name) for name in (*PROCESSES, "kwok", "client"))
+    for who, fills in (("Equipoise", found.ours), ("stock", found.stock)):
+        used = (_median_cpu(fills, name) for name in (*PROCESSES, "kwok", "client"))
         print(f"| {who} | {' | '.join('–' if s is None else f'{s:.1f}' for s in used)} |")
 
 
+def _median_cpu(fills: Sequence[Fill], name: str) -> float | None:
+    return median(fill.cpu[name] for fill in fills) if name in fills[0].cpu else None
+
+
 def _show_writes(found: Jobs) -> None:
-    print("\nWrites a pod in the fill, by who asks\n")
+    print("\nWrites a pod in the last fill, by who asks\n")
     print("| who | what | Equipoise | stock |\n| --- | --- | --- | --- |")
-    both = (found.ours, found.stock)
+    both = (found.ours[-1], found.stock[-1])
     for who, what in sorted({each for fill in both for each in fill.writes}):
         each = [fill.writes[who, what] / fill.pods for fill in both]
         if max(each) >= 0.01:
@@ -100,7 +128,7 @@ def _show_writes(found: Jobs) -> None:
 
 def _judge(found: Jobs) -> bool:
     """Print gates and goals; whether every gate is kept."""
-    ratio = found.ours.seconds / found.stock.seconds
+    ratio = _ratio(found, lambda fill: fill.seconds)
     told = max(each.told for each in found.verdicts)
     fits = max(each.bound for each in found.verdicts)
     sold_twice = found.exchange.problems
@@ -110,7 +138,7 @@ def _judge(found: Jobs) -> bool:
         (f"who fits is bound ≤ {FITS_GATE:g} s", f"{fits:.2f} s", fits <= FITS_GATE),
         ("no GPU is sold twice", "; ".join(sold_twice[:3]) or "none", not sold_twice),
     )
-    writes, late = a_pod(found.ours.writes, found.ours.pods, SERVE, SCHEDULER), max(found.reclaims)
+    writes, late = max(map(_its_writes, found.ours)), max(found.reclaims)
     goals = (
         (f"fill ≤ {FILL_GOAL:.1f} × stock", f"{ratio:.2f} ×", ratio <= FILL_GOAL),
         (f"reclaim ≤ {RECLAIM_GOAL:g} s", f"{late:.2f} s", late <= RECLAIM_GOAL),
@@ -123,13 +151,17 @@ def _judge(found: Jobs) -> bool:
         (f"serve ≤ {MEMORY_GOAL:g} MiB", f"{found.serve_mib:.0f}", found.serve_mib <= MEMORY_GOAL),
     )
     print()
-    ours, stock = found.ours, found.stock
-    each = (a / b for a, b in zip(ours.parts, stock.parts, strict=True))
-    print(f"Fill, part by part: {', '.join(f'{part:.2f}' for part in each)} ×")
-    used = sum(ours.cpu.values()) / sum(stock.cpu.values())
-    print(f"Fill, by CPU: {used:.2f} ×")
+    pairs = zip(found.ours, found.stock, strict=True)
+    print(f"Fill, pair by pair: {', '.join(f'{a.seconds / b.seconds:.2f}' for a, b in pairs)} ×")
+    print(f"Fill, by CPU: {_ratio(found, _cpu_ms):.2f} ×")
     for what, value, good in gates:
         print(f"Gate: {what}: {value}, {'kept' if good else 'BROKEN'}")
     for what, value, good in goals:
         print(f"Goal: {what}: {value}, {'reached' if good else 'missed'}", flush=True)
     return all(good for _, _, good in gates)
+
+
+def _ratio(found: Jobs, each: Callable[[Fill], float]) -> float:
+    """Ours to stock, medians."""
+    ours, stock = (median(map(each, fills)) for fills in _both(found))
+    return ours / stock
