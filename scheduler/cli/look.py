@@ -1,8 +1,7 @@
 """One look at a cluster, by the code that `serve` runs: what is there, and what it would decide.
 
 Nothing is written, and no way to a running `serve` is needed: who may read pods, nodes, namespaces,
-volumes and our resources may look. Who may also read Deployments and ConfigMaps of our namespace
-sees it decided by the settings of that installation.
+volumes and our resources may look.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ import click
 
 from scheduler import http
 from scheduler.cli.assembly import Assembly, assemble
-from scheduler.cli.settingsfile import settings_in
+from scheduler.cli.installation import settings_of
 from scheduler.clock import SystemClock
 from scheduler.controller.queue import waiting
 from scheduler.controller.rounds import profile_of
@@ -24,25 +23,19 @@ from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
-from scheduler.core.model import names
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.podreader import PodJSON
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
-from scheduler.core.model.stored import mapping, objects
+from scheduler.core.model.stored import mapping
 from scheduler.core.model.verdicts import Verdict
 from scheduler.kube.client import Client
-from scheduler.kube.errors import Forbidden, NotFound
 from scheduler.kube.paging import list_all
 from scheduler.kube.resources import PODS
 from scheduler.settings import Settings
 
 PAGE = 500
-
-DEPLOYMENT = f"/apis/apps/v1/namespaces/{names.NAMESPACE}/deployments/equipoise-scheduler"
-SETTINGS, SETTINGS_FILE = "equipoise-settings", "settings.yaml"
-"""The ConfigMap that it mounts, and what `serve` reads of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +112,9 @@ def looking(kubeconfig: str | None, context: str | None) -> Look:
         async with await Client.connect(
             kubeconfig=kubeconfig, context=context, timeout_seconds=seconds
         ) as client:
-            return await look(client, await _settings(client))
+            return await look(client, await settings_of(client))
 
     return http.run(once())
-
-
-async def _settings(client: Client) -> Settings:
-    """Return what `serve` goes by there, as its Deployment mounts it; else what is shipped.
-
-    The latter where there is none, or it may not be read: then figures that hang on patience and
-    the like are those of an installation that changed nothing.
-    """
-    try:
-        found = await client.get(DEPLOYMENT)
-        spec = mapping(mapping(mapping(found, "spec"), "template"), "spec")
-        mounted = (mapping(each, "configMap").get("name") for each in objects(spec, "volumes"))
-        # kustomize puts a hash behind the name.
-        name = next((str(each) for each in mounted if str(each).startswith(SETTINGS)), SETTINGS)
-        found = await client.get(f"/api/v1/namespaces/{names.NAMESPACE}/configmaps/{name}")
-    except (Forbidden, NotFound):
-        return Settings()
-    text = mapping(found, "data").get(SETTINGS_FILE)
-    return Settings() if text is None else settings_in(str(text), f"ConfigMap {name}")
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:

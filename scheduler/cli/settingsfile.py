@@ -1,5 +1,6 @@
 """Settings from a YAML file and from the environment, read once, at the start."""
 
+import contextlib
 import types
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -29,7 +30,15 @@ def read_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         except (OSError, UnicodeDecodeError) as problem:
             raise InvalidFile(str(path), f"can't be read ({problem}); name a YAML file") from None
         settings = settings_in(text, str(path))
-    return _apply(settings, _from(environ))
+    return above(settings, environ)
+
+
+def above(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return the settings, changed by environment variables; raise InvalidInput."""
+    try:
+        return _apply(settings, _from(environ))
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        raise InvalidInput(f"an {PREFIX} variable is no YAML ({type(problem).__name__})") from None
 
 
 def settings_in(text: str, source: str) -> Settings:
@@ -48,7 +57,8 @@ def settings_in(text: str, source: str) -> Settings:
 def _loaded(text: str, source: str) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        # Not all that looks like a date or a number is one, and then it is a ValueError.
         mark = getattr(problem, "problem_mark", None)
         line = None if mark is None else mark.line + 1
         raise InvalidFile(source, "is no YAML; see the line", line) from None
@@ -101,7 +111,8 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
         if all(isinstance(text, str) for text in texts):
             return tuple(text.strip() for text in texts if text.strip())
     elif float in options and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     elif str in options and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     elif any(option in (int, bool) and type(value) is option for option in options):

@@ -77,3 +77,20 @@ def test_what_cannot_be_read_is_named_with_what_to_write(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="name a YAML file"):
         read_settings(tmp_path / "none.yaml", {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["packing: {policy: 2024-13-45}", "extender: {port: 0b_}", "[" * 2000],
+    ids=["no date", "no number", "deep"],
+)
+def test_what_yaml_stumbles_over_is_bad_input(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInput, match="is no YAML"):
+        read_settings(written(tmp_path, text), {})
+    with pytest.raises(InvalidInput, match="is no YAML"):
+        read_settings(None, {"EQUIPOISE_PACKING_POLICY": text.partition(": ")[2] or text})
+
+
+def test_so_is_a_number_beyond_all_numbers(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"reclaim\.patience_seconds"):
+        read_settings(written(tmp_path, f"reclaim: {{patience_seconds: {'9' * 400}}}"), {})

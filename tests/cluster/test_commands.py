@@ -28,7 +28,7 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
     ours.close()
 
 
-def run(plane: ControlPlane, *argv: str, good: int = 0) -> str:
+def run(plane: ControlPlane, *argv: str, good: int = 0, both: bool = False) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "scheduler", *argv, "--kubeconfig", str(plane.kubeconfig())],
         cwd=ROOT,
@@ -38,7 +38,7 @@ def run(plane: ControlPlane, *argv: str, good: int = 0) -> str:
         check=False,
     )
     assert done.returncode == good, done.stderr
-    return done.stdout or done.stderr
+    return done.stdout + done.stderr if both else done.stdout or done.stderr
 
 
 def test_they_tell_who_has_what_and_why(
@@ -94,7 +94,9 @@ def test_they_go_by_the_settings_of_the_installation(
     deployments = f"/apis/apps/v1/namespaces/{names.NAMESPACE}/deployments"
     api.post(pods, pod("small", "0.5"))
     eventually(lambda: phase(api, namespace, "small") == "Running", 20, what="small runs")
-    assert 'by policy "fgd"' in run(plane, "explain", f"{namespace}/small")
+    told = run(plane, "explain", f"{namespace}/small", both=True)
+    assert 'by policy "fgd"' in told
+    assert "there is no Deployment of Equipoise's scheduler" in told
     settings = {"metadata": {"name": "equipoise-settings-5g2f"}}
     api.post(maps, {**settings, "data": {"settings.yaml": "packing: {policy: best-fit}"}})
     api.post(deployments, deployment("equipoise-settings-5g2f"))
@@ -102,21 +104,33 @@ def test_they_go_by_the_settings_of_the_installation(
         assert 'by policy "best-fit"' in run(plane, "explain", f"{namespace}/small")
         path = f"{maps}/equipoise-settings-5g2f"
         api.put(path, {**settings, "data": {"settings.yaml": "packing: {police: best-fit}"}})
-        said = run(plane, "explain", f"{namespace}/small", good=2)
-        assert "ConfigMap equipoise-settings-5g2f" in said
-        assert "do you mean packing.policy?" in said
+        told = run(plane, "explain", f"{namespace}/small", both=True)
+        assert 'by policy "fgd"' in told
+        assert "note: decided by the shipped settings" in told
+        assert "ConfigMap equipoise-system/equipoise-settings-5g2f" in told
+        assert "do you mean packing.policy?" in told
+        api.put(f"{deployments}/equipoise-scheduler", deployment("none", policy="spread"))
+        assert "note: decided by" in run(plane, "explain", f"{namespace}/small", both=True)
+        api.put(path, {**settings, "data": {"settings.yaml": ""}})
+        other = deployment("equipoise-settings-5g2f", policy="spread")
+        api.put(f"{deployments}/equipoise-scheduler", other)
+        assert 'by policy "spread"' in run(plane, "explain", f"{namespace}/small")
     finally:
         api.delete(f"{deployments}/equipoise-scheduler")
         api.delete(f"{maps}/equipoise-settings-5g2f")
 
 
-def deployment(settings: str) -> JSON:
+def deployment(settings: str, policy: str = "") -> JSON:
     """`serve`'s as far as it matters here: it mounts its settings, and nothing runs."""
-    labels = {"app": "settings"}
+    labels = {"app.kubernetes.io/name": "equipoise", "app.kubernetes.io/component": "scheduler"}
     volume = {"name": "settings", "configMap": {"name": settings}}
-    pods = {"containers": [{"name": "serve", "image": "none"}], "volumes": [volume]}
-    template = {"metadata": {"labels": labels}, "spec": pods}
+    env = [{"name": "EQUIPOISE_PACKING_POLICY", "value": policy}] if policy else []
+    serve = {"name": "serve", "image": "none", "env": env}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [serve], "volumes": [volume]},
+    }
     return {
-        "metadata": {"name": "equipoise-scheduler"},
+        "metadata": {"name": "equipoise-scheduler", "labels": labels},
         "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
     }

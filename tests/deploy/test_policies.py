@@ -1,6 +1,7 @@
 """The policies speak of the names that the code uses; tests/cluster/policies tries them out."""
 
 import re
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,13 @@ def test_they_name_gate_labels_and_accounts_as_the_code_does() -> None:
 def test_system_namespaces_are_left_alone(policy: str) -> None:
     spec = POLICIES[f"equipoise-{policy}"]
     condition = spec["matchConditions"][0]["expression"]
-    assert condition.startswith(f"!(request.namespace in {SYSTEM})")
+    outside, rest = f"!(request.namespace in {SYSTEM}) && (", condition
+    assert rest.startswith(outside)
+    assert rest.endswith(")")
+    # What is opened there is closed at the very end: nothing stands beside it.
+    depths = list(accumulate((char == "(") - (char == ")") for char in rest[len(outside) :]))
+    assert depths[-1] == -1
+    assert min(depths[:-1]) >= 0
     # The API server would read it anew for every request.
     assert "namespaceSelector" not in spec["matchConstraints"]
 
