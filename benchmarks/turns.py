@@ -3,7 +3,7 @@
 Four workloads (scheduler/simulator/turns/workloads.py) under the rules of rules.py beside it: ours,
 ours without reservations and reclaim, first come first served, whole shares as in KAI-Scheduler.
 Prints a table in Markdown and ends by itself:
-`python benchmarks/turns.py [--days 0.25] [--seeds 1] [--only mixed] [--rule equipoise] [--plot FILE]`.
+`python benchmarks/turns.py [--days 0.25] [--seeds 1] [--only NAME] [--rule NAME] [--plot FILE]`.
 """
 
 import argparse
