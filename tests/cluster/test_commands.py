@@ -11,7 +11,8 @@ import pytest
 
 from scheduler.core.model import names
 from tests.cluster.test_serve import phase, pod
-from tests.support.controlplane.api import JSON, Api
+from tests.support.controlplane import standin
+from tests.support.controlplane.api import Api
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import ROOT
 from tests.support.controlplane.plane import ControlPlane
@@ -91,7 +92,7 @@ def test_they_go_by_the_settings_of_the_installation(
 ) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     maps = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
-    deployments = f"/apis/apps/v1/namespaces/{names.NAMESPACE}/deployments"
+    deployments = standin.PATH
     api.post(pods, pod("small", "0.5"))
     eventually(lambda: phase(api, namespace, "small") == "Running", 20, what="small runs")
     told = run(plane, "explain", f"{namespace}/small", both=True)
@@ -99,7 +100,7 @@ def test_they_go_by_the_settings_of_the_installation(
     assert "there is no Deployment of Equipoise's scheduler" in told
     settings = {"metadata": {"name": "equipoise-settings-5g2f"}}
     api.post(maps, {**settings, "data": {"settings.yaml": "packing: {policy: best-fit}"}})
-    api.post(deployments, deployment("equipoise-settings-5g2f"))
+    api.post(deployments, standin.deployment("equipoise-settings-5g2f"))
     try:
         assert 'by policy "best-fit"' in run(plane, "explain", f"{namespace}/small")
         path = f"{maps}/equipoise-settings-5g2f"
@@ -109,28 +110,12 @@ def test_they_go_by_the_settings_of_the_installation(
         assert "note: decided by the shipped settings" in told
         assert "ConfigMap equipoise-system/equipoise-settings-5g2f" in told
         assert "do you mean packing.policy?" in told
-        api.put(f"{deployments}/equipoise-scheduler", deployment("none", policy="spread"))
+        api.put(f"{deployments}/equipoise-scheduler", standin.deployment("none", policy="spread"))
         assert "note: decided by" in run(plane, "explain", f"{namespace}/small", both=True)
         api.put(path, {**settings, "data": {"settings.yaml": ""}})
-        other = deployment("equipoise-settings-5g2f", policy="spread")
+        other = standin.deployment("equipoise-settings-5g2f", policy="spread")
         api.put(f"{deployments}/equipoise-scheduler", other)
         assert 'by policy "spread"' in run(plane, "explain", f"{namespace}/small")
     finally:
         api.delete(f"{deployments}/equipoise-scheduler")
         api.delete(f"{maps}/equipoise-settings-5g2f")
-
-
-def deployment(settings: str, policy: str = "") -> JSON:
-    """`serve`'s as far as it matters here: it mounts its settings, and nothing runs."""
-    labels = {"app.kubernetes.io/name": "equipoise", "app.kubernetes.io/component": "scheduler"}
-    volume = {"name": "settings", "configMap": {"name": settings}}
-    env = [{"name": "EQUIPOISE_PACKING_POLICY", "value": policy}] if policy else []
-    serve = {"name": "serve", "image": "none", "env": env}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [serve], "volumes": [volume]},
-    }
-    return {
-        "metadata": {"name": "equipoise-scheduler", "labels": labels},
-        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
-    }

@@ -14,7 +14,7 @@ import yaml
 
 from tests.docs.blocks import Command, commands, shows
 from tests.docs.shell import Shell
-from tests.support.controlplane import components, nodes
+from tests.support.controlplane import components, nodes, standin
 from tests.support.controlplane.api import JSON
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import BINARIES, ROOT, Options
@@ -44,6 +44,7 @@ def shell() -> Iterator[Shell]:
         ours, agents = Installation(plane), list[Process]()
         try:
             ours.apply()
+            plane.api.post(standin.PATH, standin.deployment())
             nodes.create(plane.api, WORKERS, nodes.Kind(gpus=0))
             agents += [_start_agent(plane, worker) for worker in WORKERS]
             ours.start("tutorial")
