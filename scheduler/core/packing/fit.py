@@ -77,11 +77,11 @@ def _devices(columns: Columns, rows: Rows, request: Request, room: Ints, milli: 
     if allowed is not None:
         fits &= allowed[columns.model[rows]]
     if columns.memory_matters or request.memory_mib:
-        fits &= columns.room_mib[rows] >= mib_of_each(columns, rows, request)
+        fits &= columns.room_mib[rows] >= mib_needed(columns, rows, request)
     return fits
 
 
-def mib_of_each(columns: Columns, rows: Rows, request: Request) -> Ints | int:
+def mib_needed(columns: Columns, rows: Rows, request: Request) -> Ints | int:
     """Memory (MiB) of one share on each device, [K, D] or one number for all."""
     if request.memory_mib:
         return request.memory_mib

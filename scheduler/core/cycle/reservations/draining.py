@@ -16,7 +16,7 @@ from scheduler.core.ledger.columns import Ints
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
-from scheduler.core.packing.fit import candidates, mib_of_each
+from scheduler.core.packing.fit import candidates, mib_needed
 
 _NEVER = 2**40
 
@@ -88,7 +88,7 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
     need = np.broadcast_to(seen.milli, seen.devices.shape)
     drain = np.where(seen.devices, np.maximum(need - np.maximum(columns.room[rows], 0), 0), _NEVER)
     # Memory counts as its part of the card. What strangers hold of it isn't known to end.
-    mib, room, total = mib_of_each(columns, rows, pod.request), columns.room_mib, columns.mib_cap
+    mib, room, total = mib_needed(columns, rows, pod.request), columns.room_mib, columns.mib_cap
     lacks = np.maximum(mib - room[rows], 0) * MILLI // np.maximum(total[rows], 1)
     drain = np.where(room[rows] < mib, np.maximum(drain, lacks + 1), drain)
     strangers = columns.free_mib[rows] - room[rows]
@@ -97,9 +97,11 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
     drain = np.where(columns.shut[rows] | ~seen.nodes[:, None], _NEVER, drain)
     for name in this.given_up.get(pod.uid, ()):
         drain[rows == columns.row.get(name, -1)] = _NEVER
+    place = {row: at for at, row in enumerate(rows.tolist())}
     for each in this.reservations.values():
-        at = np.flatnonzero(rows == columns.row[each.node])
-        drain[at[:, None], np.array(each.devices, dtype=np.int64)] = _NEVER
+        at = place.get(columns.row[each.node])
+        if at is not None:
+            drain[at, list(each.devices)] = _NEVER
     return drain
 
 
@@ -110,8 +112,9 @@ def _has_room(work: Allocation, pod: Pod, row: int) -> bool:
 def _going(there: Sequence[Running]) -> Counter[int]:
     """Milli-GPU on each device that were asked to go, for this very pod it may be."""
     going = Counter[int]()
-    for each in filter(lambda each: each.ending, there):
-        going.update({slot.index: slot.milli for slot in each.placement.slots})
+    for each in there:
+        if each.ending:
+            going.update({slot.index: slot.milli for slot in each.placement.slots})
     return going
 
 
