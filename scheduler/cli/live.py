@@ -181,8 +181,14 @@ def _binder(world: _World) -> LimitingBinder:
         stored = feed.pod(uid)
         return () if stored is None else parse_gpu_containers(stored)
 
+    def whole_of(uid: PodUID) -> bool:
+        holding = world.parts.ledger.holdings.get(uid)
+        return holding is not None and holding.pod.request.whole
+
     binder = KubeBinder(world.client, world.elections.fence)
-    return LimitingBinder(binder, serves_of=serves_of, containers_of=containers_of)
+    return LimitingBinder(
+        binder, serves_of=serves_of, whole_of=whole_of, containers_of=containers_of
+    )
 
 
 @contextlib.asynccontextmanager

@@ -11,8 +11,8 @@ from scheduler.extender.binder import Binder
 class LimitingBinder:
     """A Binder around another one: the annotations of core/model/limitnotes beside the assignment.
 
-    `serves_of` says what a node serves, as its GPUNode does; `containers_of` which containers of a
-    pod see its devices, () where that isn't known.
+    `serves_of` says what a node serves, as its GPUNode does; `whole_of` whether a pod has its
+    devices as a whole; `containers_of` which of its containers see them, () where that isn't known.
     """
 
     def __init__(
@@ -20,16 +20,22 @@ class LimitingBinder:
         binder: Binder,
         *,
         serves_of: Callable[[NodeName], Collection[str]],
+        whole_of: Callable[[PodUID], bool],
         containers_of: Callable[[PodUID], Sequence[str]],
     ) -> None:
-        self._binder, self._serves_of, self._containers_of = binder, serves_of, containers_of
+        self._binder, self._serves_of = binder, serves_of
+        self._whole_of, self._containers_of = whole_of, containers_of
 
     async def bind(self, pod: PodRef, node: NodeName, annotations: Mapping[str, str]) -> None:
         """Bind as the other one does, and raise what it raises."""
         placement = assignment.decode(annotations)
         if placement is not None:
+            serves = self._serves_of(node)
             added = limitnotes.limits(
-                placement, self._serves_of(node), containers=self._containers_of(pod.uid)
+                placement,
+                serves,
+                whole=self._whole_of(pod.uid),
+                containers=self._containers_of(pod.uid) if limitnotes.CDI in serves else (),
             )
             annotations = {**annotations, **added}
         await self._binder.bind(pod, node, annotations)

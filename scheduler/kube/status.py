@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 PARAMS = {"fieldManager": "equipoise", "force": "true"}
 
-PER_SECOND, BUSY_PER_SECOND = 20.0, 2.0
-"""Statuses written at most; and of GPUNodes, while pods come and go: one costs as much as creating
-a pod, and they must not slow that down."""
+PER_SECOND, BUSY_PER_SECOND = 20.0, 0.5
+"""Statuses written at most; and of GPUNodes, while pods come and go: one costs the API server as
+much as creating two pods, and they must not slow that down."""
 
 SLICE = 200
 """Objects looked at before others get their turn of the event loop."""

@@ -124,15 +124,16 @@ def test_system_namespaces_are_left_alone(policy: str) -> None:
     depths = list(accumulate((char == "(") - (char == ")") for char in rest[len(outside) :]))
     assert depths[-1] == -1
     assert min(depths[:-1]) >= 0
-    # The API server would read it anew for every request.
-    assert "namespaceSelector" not in spec["matchConstraints"]
 
 
 def test_so_they_are_for_claims() -> None:
-    selector = POLICIES["equipoise-claims"]["matchConstraints"]["namespaceSelector"]
-    by_name = selector["matchExpressions"][0]
-    assert by_name["key"] == "kubernetes.io/metadata.name"
-    assert (by_name["operator"], by_name["values"]) == ("NotIn", SYSTEM)
+    spec = POLICIES["equipoise-claims"]
+    assert spec["matchConditions"][0]["expression"] == f"!(request.namespace in {SYSTEM})"
+
+
+def test_none_has_a_namespace_selector() -> None:
+    # The API server would read it anew for every request of any kind.
+    assert all("namespaceSelector" not in each["matchConstraints"] for each in POLICIES.values())
 
 
 def test_each_fails_closed_and_is_bound() -> None:

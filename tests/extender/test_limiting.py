@@ -14,6 +14,7 @@ from scheduler.extender.limiting import LimitingBinder
 
 NODE = NodeName("n")
 POD = PodRef("lab", "p", PodUID("u1"))
+WHOLE = PodRef("lab", "w", PodUID("u2"))
 
 
 class Inner:
@@ -24,7 +25,8 @@ class Inner:
         self.fails: Exception | None = None
 
     async def bind(self, pod: PodRef, node: NodeName, annotations: Mapping[str, str]) -> None:
-        assert (pod, node) == (POD, NODE)
+        assert pod in (POD, WHOLE)
+        assert node == NODE
         if self.fails:
             raise self.fails
         self.bound.append(annotations)
@@ -35,6 +37,7 @@ def limiting(inner: Inner) -> LimitingBinder:
     return LimitingBinder(
         inner,
         serves_of=lambda node: serves.get(node, ()),
+        whole_of=lambda uid: uid == WHOLE.uid,
         containers_of=lambda uid: ("main",) if uid == POD.uid else (),
     )
 
@@ -50,6 +53,13 @@ async def test_a_share_goes_with_its_limits() -> None:
         MPS_THREADS: "25",
         "nvidia.cdi.k8s.io/container.main": "nvidia.com/gpu=GPU-3",
     }
+
+
+async def test_whole_devices_go_without_limits_that_nobody_reads() -> None:
+    inner = Inner()
+    assigned = assignment.encode(Placement(NODE, (Slot(3, DeviceUUID("GPU-3"), 1000, 8192),)))
+    await limiting(inner).bind(WHOLE, NODE, assigned)
+    assert inner.bound == [assigned]
 
 
 async def test_a_pod_without_gpus_goes_as_it_is() -> None:

@@ -31,6 +31,8 @@ CHANGES_KEPT = 100_000
 _PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram", "pods_cap", "free_pods")
 _PER_DEVICE = ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "model", "load")
 _ARRAYS = (*_PER_NODE, *_PER_DEVICE, "mig", "shut", "hosted")
+_STATE = tuple(name for name in _ARRAYS if name not in ("free", "free_mib"))
+"""What a new pod meets: `room` and `room_mib` say more than `free` and `free_mib`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,10 @@ class Columns:
     def give(self, row: int, slots: Sequence[Slot], request: Request) -> None:
         """Undo `take`."""
         self._book(row, slots, request, -1)
+
+    def state(self, row: int) -> bytes:
+        """Return what the row offers: to a new pod, rows of the same epoch and state are alike."""
+        return b"".join([getattr(self, name)[row].tobytes() for name in _STATE])
 
     def copy(self) -> "Columns":
         """Return columns that share no array with these; 0.2 ms for 5,000 nodes × 8."""

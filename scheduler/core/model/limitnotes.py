@@ -36,24 +36,29 @@ _LONGEST_NAME = 63 - len("container.")
 
 
 def limits(
-    placement: Placement, serves: Collection[str], *, containers: Sequence[str] = ()
+    placement: Placement,
+    serves: Collection[str],
+    *,
+    whole: bool = False,
+    containers: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the annotations for a pod on a node that serves so much; {} without devices.
 
-    The limits of MPS are written everywhere: no daemon, nobody reads them, and no process of CUDA
-    ever meets an empty one. Of cards that differ, the smallest share counts for each: a container
-    numbers its cards in an order of its own. `containers` are those that see the devices; they are
-    named for NVIDIA's NRI plugin where the node serves "cdi".
+    The limits of MPS are written on every node: no daemon, nobody reads them, and no process of
+    CUDA ever meets an empty one. Only for `whole` devices they aren't: no container refers to them.
+    Of cards that differ, the smallest share counts for each: a container numbers its cards in an
+    order of its own. `containers` are those that see the devices; they are named for NVIDIA's NRI
+    plugin where the node serves "cdi".
     """
     if not placement.slots:
         return {}
     memory_mib = min(slot.memory_mib for slot in placement.slots)
-    notes = {
+    notes = {}
+    if not whole:
         # By ordinal: older MPS daemons ignore limits by UUID (k8s-device-plugin#572). No ordinal
         # too many: of a list with a card that the process doesn't see, MPS keeps nothing.
-        MPS_MEMORY: ",".join(f"{n}={memory_mib}M" for n in range(len(placement.slots))),
-        MPS_THREADS: str(_percent(placement) if MPS in serves else 100),
-    }
+        notes[MPS_MEMORY] = ",".join(f"{n}={memory_mib}M" for n in range(len(placement.slots)))
+        notes[MPS_THREADS] = str(_percent(placement) if MPS in serves else 100)
     if DRIVER_LIMITS in serves:
         notes[MEMORY_LIMIT] = str(memory_mib)
     if CDI in serves:

@@ -1,11 +1,13 @@
 """The packer: the best place for a request, by one policy.
 
 Scores are kept per request shape; only rows that changed since are scored again, so that a
-placement doesn't cost a look at the whole cluster.
+placement doesn't cost a look at the whole cluster. Nodes go through the same few states again and
+again: a row in a state that was met before isn't worked out anew either.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,18 +27,32 @@ SHAPES_KEPT = 512
 BLOCK = 512
 """Rows scored at a time."""
 
+STATES_KEPT = 2048
+"""Results for so many states of rows are kept with each shape; 0.8 kB a state of 8 devices."""
+
+T = TypeVar("T")
+
 _NO = np.iinfo(np.int64).min
 _RANKS = 2**24
 _LOADS = 16
 _ROOMS = 2**11
 
 
+Share = tuple[int, int, int]
+"""Index of a device, milli-GPU and MiB of it."""
+
+
 @dataclass(slots=True)
 class _Kept:
-    """Scores of one shape: keys [N] (`_NO` where it doesn't fit), valid up to `changes[seen:]`."""
+    """Scores of one shape: keys [N] (`_NO` where it doesn't fit), valid up to `changes[seen:]`.
+
+    By the state of a row `scores`, without its rank, and `shares`, which a pod would get there.
+    """
 
     keys: Ints
     seen: int
+    scores: dict[bytes, int] = field(default_factory=dict)
+    shares: dict[bytes, tuple[Share, ...]] = field(default_factory=dict)
 
 
 class Packer:
@@ -125,12 +141,24 @@ class Packer:
                 self._kept.popitem(last=False)
             return kept.keys
         self._kept.move_to_end(request)
-        changed = self._columns.changes[kept.seen :]
-        if changed:
-            rows = np.array(sorted(set(changed)), dtype=np.int64)
+        changed = set(self._columns.changes[kept.seen :])
+        kept.seen = len(self._columns.changes)
+        if len(changed) == 1:
+            row = changed.pop()
+            kept.keys[row] = self._key(request, kept, row)
+        elif changed:
+            rows = np.array(sorted(changed), dtype=np.int64)
             kept.keys[rows] = self._score(request, rows)
-            kept.seen = len(self._columns.changes)
         return kept.keys
+
+    def _key(self, request: Request, kept: _Kept, row: int) -> int:
+        """Sort key of one row, looked up if it can be; several are worked out faster together."""
+        rank, state = int(self._rank[row]), self._columns.state(row)
+        score = kept.scores.get(state)
+        if score is None:
+            key = int(self._score(request, np.array([row], dtype=np.int64))[0])
+            score = _keep(kept.scores, state, key if key == _NO else key + rank)
+        return score if score == _NO else score - rank
 
     def _start_over(self) -> None:
         self._kept.clear()
@@ -182,6 +210,16 @@ class Packer:
     def _slots(self, request: Request, row: int, seed: int) -> tuple[Slot, ...]:
         if not request.devices:
             return ()
+        if self._policy_of(request).by_chance:
+            shares = self._shares(request, row, seed)
+        else:
+            known, state = self._kept[request].shares, self._columns.state(row)
+            shares = known.get(state) or _keep(known, state, self._shares(request, row, seed))
+        uuids = self._columns.uuids[row]
+        return tuple(Slot(index, uuids[index], milli, mib) for index, milli, mib in shares)
+
+    def _shares(self, request: Request, row: int, seed: int) -> tuple[Share, ...]:
+        """Which devices of the row the pod would get, and how much of each."""
         columns = self._columns
         one = np.array([row], dtype=np.int64)
         seen = candidates(columns, one, request)
@@ -192,9 +230,8 @@ class Packer:
         fits = np.flatnonzero(seen.devices[0])
         chosen = fits[np.argsort(order[fits], kind="stable")][: request.devices].tolist()
         milli = np.broadcast_to(seen.milli, seen.devices.shape)[0]
-        uuids = columns.uuids[row]
         return tuple(
-            Slot(index, uuids[index], int(milli[index]), mib_each(columns, row, index, request))
+            (index, int(milli[index]), mib_each(columns, row, index, request))
             for index in sorted(chosen)
         )
 
@@ -206,6 +243,14 @@ class Packer:
             # A score is coarse: of devices with the same one the tightest is filled first.
             return seen.room - score * _ROOMS
         return policy.devices(seen)
+
+
+def _keep(known: dict[bytes, T], state: bytes, found: T) -> T:
+    """Remember what was found for the state; return it."""
+    if len(known) >= STATES_KEPT:
+        known.clear()
+    known[state] = found
+    return found
 
 
 def _scramble(count: int, seed: int) -> Ints:

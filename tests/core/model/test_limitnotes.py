@@ -52,6 +52,11 @@ def test_limits(placement: Placement, serves: tuple[str, ...], notes: dict[str, 
     assert limits(placement, serves) == notes
 
 
+def test_whole_devices_have_no_limit_by_mps() -> None:
+    found = limits(placed((1000, 8192)), ("mps", "driver-limits"), whole=True)
+    assert found == {MEMORY_LIMIT: "8192"}
+
+
 def test_nvidias_own_plugin_is_told_the_devices_of_each_container() -> None:
     found = limits(placed((500, 8), (500, 8)), ("cdi",), containers=("a", "b" * 54))
     assert found["nvidia.cdi.k8s.io/container.a"] == "nvidia.com/gpu=GPU-0,nvidia.com/gpu=GPU-1"
