@@ -67,7 +67,7 @@ class Rounds:
     def _twin_of(self, mix: Mix) -> Mix:
         """A mix keeps tables of what it looked at last: each thread needs its own."""
         if self._twin is None or self._twin[0] is not mix:
-            self._twin = (mix, Mix(mix.weights))
+            self._twin = (mix, mix.twin())
         return self._twin[1]
 
 

@@ -111,7 +111,7 @@ class Moment:
             queued=dict(self.queued),
             verdicts=dict(self.verdicts),
             # A mix keeps tables of what it looked at last: each thread needs its own.
-            mix=Mix(self.mix.weights),
+            mix=self.mix.twin(),
         )
         return await asyncio.to_thread(copied.standing)
 

@@ -13,7 +13,8 @@ import numpy as np
 from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request, Spreading
-from scheduler.core.packing.fit import may_use
+from scheduler.core.packing.need import Cards
+from scheduler.core.packing.prices import Bids, Tables, tables
 
 NEVER = MILLI + 1
 """More than any card counts: a share that can't go there."""
@@ -23,17 +24,18 @@ class Mix:
     """The most frequent requests, and tables that answer "how much is usable" by look-up.
 
     Weights are counts, so that every sum is an exact integer. `total` is their sum; divide by it to
-    get milli-GPU.
+    get milli-GPU. `bids`: at what prices they would be served (policy "bid-price"); () for none.
     """
 
-    def __init__(self, weights: Sequence[tuple[Request, int]]) -> None:
-        self.weights = tuple(weights)
+    def __init__(self, weights: Sequence[tuple[Request, int]], bids: Sequence[Bids] = ()) -> None:
+        self.weights, self.bids = tuple(weights), tuple(bids)
         self.total = sum(count for _, count in weights)
         self._singles = [(q, n) for q, n in weights if q.devices == 1]
         self._wholes = [(q, n) for q, n in weights if q.devices > 1 and q.whole]
         self._several = [(q, n) for q, n in weights if q.devices > 1 and not q.whole]
         self._cores = np.unique(np.array([q.cpu_milli for q, _ in weights], dtype=np.int64))
         self._compiled_for: tuple[Columns, int] | None = None
+        self._priced_for: tuple[Columns, int, Tables] | None = None
         self._usable = self._together = np.zeros(0, dtype=np.int64)
         self._most = 0
         self._shares: list[Ints] = []
@@ -61,6 +63,18 @@ class Mix:
             kept.append((request, count))
             taken += count
         return cls(kept)
+
+    def twin(self) -> "Mix":
+        """Return the same for other columns, or another thread: it makes tables of its own."""
+        return Mix(self.weights, self.bids)
+
+    def tables(self, columns: Columns) -> Tables:
+        """Return what devices are worth by the bids, worked out once an epoch of the columns."""
+        found = self._priced_for
+        if found is None or found[0] is not columns or found[1] != columns.epoch:
+            found = columns, columns.epoch, tables(columns, self.bids)
+            self._priced_for = found
+        return found[2]
 
     def fragmented(self, columns: Columns, rows: Rows) -> Ints:
         """F of each row [K], times `total`: free capacity that the mix can't use."""
@@ -144,7 +158,7 @@ class Mix:
                 return
         # Kept by reference: the id of columns that are gone may be that of the next ones.
         self._compiled_for = (columns, columns.epoch)
-        cards = [_smallest_card(columns, at) for at in range(len(columns.models))]
+        cards = Cards(columns)
         # One entry at least, to be looked up where a cluster has no device at all.
         shape = (max(len(cards), 1), len(self._cores) + 1)
         self._most = max((q.devices for q, _ in self._wholes), default=0)
@@ -152,27 +166,15 @@ class Mix:
         together = np.zeros((*shape, self._most + 1), dtype=np.int64)
         for at in range(len(cards)):
             for q, count in self._singles:
-                usable[at, self._bucket(q) :, self._need(q, at, columns, cards) :] += count
+                usable[at, self._bucket(q) :, _need(cards, q, at) :] += count
             for q, count in self._wholes:
-                if may_use(q, columns.models[at], columns):
+                if cards.may_use(q, at):
                     together[at, self._bucket(q) :, q.devices :] += count
         self._usable, self._together = usable.reshape(-1), together.reshape(-1)
         self._shares = [
-            np.array([*(self._need(q, at, columns, cards) for at in range(len(cards))), NEVER])
+            np.array([*(_need(cards, q, at) for at in range(len(cards))), NEVER])
             for q, _ in self._several
         ]
-
-    def _need(
-        self, request: Request, at: int, columns: Columns, cards: Sequence[tuple[int, int]]
-    ) -> int:
-        """Milli-GPU of one share on a card of model `at`; NEVER if it can't go there."""
-        milli, memory_mib = cards[at]
-        if not may_use(request, columns.models[at], columns):
-            return NEVER
-        if request.memory_mib:
-            fits = request.memory_mib <= memory_mib
-            return max(1, request.memory_mib * milli // memory_mib) if fits else NEVER
-        return milli if request.whole else request.milli
 
     def _bucket(self, request: Request) -> int:
         return int(np.searchsorted(self._cores, request.cpu_milli, side="right"))
@@ -182,9 +184,7 @@ def _rank(request: Request, count: int) -> tuple[int, int, int, int, tuple[str, 
     return (count, request.cpu_milli, request.milli, request.devices, request.models)
 
 
-def _smallest_card(columns: Columns, model: int) -> tuple[int, int]:
-    """Milli-GPU and memory (MiB) of a card of that model; the smallest where cards differ."""
-    of_model = columns.model == model
-    if not of_model.any():
-        return MILLI, 0
-    return int(columns.cap[of_model].min()), int(columns.mib_cap[of_model].min())
+def _need(cards: Cards, request: Request, at: int) -> int:
+    """Milli-GPU of one share on a card of model `at`; NEVER if it can't go there."""
+    milli = cards.need(request, at)
+    return NEVER if milli is None else milli

@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 _NO = np.iinfo(np.int64).min
 _RANKS = 2**24
+_LEAST = -(2**38)
+"""Less than any score."""
+
 _LOADS = 16
 _ROOMS = 2**11
 
@@ -76,9 +79,9 @@ class Packer:
         self._columns = columns
         self._policy = POLICIES[policy]
         # A mix of its own: its tables are made for these columns, and others are in other threads.
-        self._mix = Mix(() if mix is None else mix.weights)
+        self._mix = Mix(()) if mix is None else mix.twin()
         self._given_rank = rank
-        self._rank = np.zeros(0, dtype=np.int64)
+        self._rank = self._ordered = np.zeros(0, dtype=np.int64)
         self._kept: OrderedDict[Request, _Kept] = OrderedDict()
         self._epoch = -1
 
@@ -153,12 +156,12 @@ class Packer:
 
     def _key(self, request: Request, kept: _Kept, row: int) -> int:
         """Sort key of one row, looked up if it can be; several are worked out faster together."""
-        rank, state = int(self._rank[row]), self._columns.state(row)
+        cost, state = int(self._costs(request)[row]), self._columns.state(row)
         score = kept.scores.get(state)
         if score is None:
             key = int(self._score(request, np.array([row], dtype=np.int64))[0])
-            score = _keep(kept.scores, state, key if key == _NO else key + rank)
-        return score if score == _NO else score - rank
+            score = _keep(kept.scores, state, key if key == _NO else key + cost)
+        return score if score == _NO else score - cost
 
     def _start_over(self) -> None:
         self._kept.clear()
@@ -169,6 +172,11 @@ class Packer:
             given = self._given_rank[:nodes]
             rank[: len(given)] = given
         self._rank = rank
+        self._ordered = rank + self._policy.order * rank // max(nodes, 1) * _RANKS
+
+    def _costs(self, request: Request) -> Ints:
+        """Return what its place in the order of nodes takes from the key of each row [N]."""
+        return self._ordered if self._policy_of(request) is self._policy else self._rank
 
     def _score_all(self, request: Request) -> Ints:
         """Score every row, in blocks whose arrays stay in the processor's cache."""
@@ -177,13 +185,13 @@ class Packer:
         return np.concatenate([self._score(request, block) for block in blocks])
 
     def _score(self, request: Request, rows: Rows) -> Ints:
-        """Sort keys of rows [K]: score, then rank."""
+        """Sort keys of rows [K]: score, less what their place in the order costs."""
         columns, policy = self._columns, self._policy_of(request)
         seen = candidates(columns, rows, request)
         score = policy.score(columns, seen, self._mix)
         if score.ndim == 2:
-            score = np.where(seen.devices, score, -1).max(axis=1)
-        return np.where(seen.nodes, score * _RANKS - self._rank[rows], _NO)
+            score = np.where(seen.devices, score, _LEAST).max(axis=1)
+        return np.where(seen.nodes, score * _RANKS - self._costs(request)[rows], _NO)
 
     def _calmest(self, request: Request, row: int, keys: Ints, among: Ints | None) -> int:
         """Of nodes as good as `row` and in the very same state, the one with the calmest card.
@@ -192,7 +200,7 @@ class Packer:
         """
         columns = self._columns
         rows = np.arange(len(keys)) if among is None else among
-        scores = np.where(keys == _NO, _NO, keys + self._rank[rows])
+        scores = np.where(keys == _NO, _NO, keys + self._costs(request)[rows])
         rows = rows[scores == scores[rows == row][0]]
         for state in (columns.free_cpu, columns.free_ram):
             rows = rows[state[rows] == state[row]]

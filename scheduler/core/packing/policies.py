@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.core.ledger.columns import Bools, Columns, Ints, hosted_kind
 from scheduler.core.model.amounts import MILLI
-from scheduler.core.packing import fgd
+from scheduler.core.packing import bidprice, fgd
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
 
@@ -24,11 +24,16 @@ Order = Callable[[Candidates], Ints]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A score, an order of devices, and whether nodes come in an order of chance."""
+    """A score, an order of devices, and whether nodes come in an order of chance.
+
+    `order`: by so much of the score the last node is worse than the first one. Below it the order
+    of nodes decides among equals only.
+    """
 
     score: Score
     devices: Order
     by_chance: bool = False
+    order: int = 0
 
 
 def tightest(seen: Candidates) -> Ints:
@@ -105,6 +110,7 @@ POLICIES = {
     "gpu-packing": Policy(gpu_packing, tightest),
     "gpu-clustering": Policy(gpu_clustering, tightest),
     "fgd": Policy(fgd.score, tightest),
+    "bid-price": Policy(bidprice.score, tightest, order=bidprice.ORDER),
     "spread": Policy(spread, emptiest),
 }
 

@@ -1,0 +1,90 @@
+"""Bid prices: what people would pay for what is left over of a node.
+
+A pod that takes one GPU or a share of one can pay so much for the device and the cores that it
+takes: its margin, from a linear program over what people ask for (scheduler/pricing). A device with
+so much free fetches, at a given price of a core, what the best set of pods that fits on it pays: a
+knapsack. A node is worth the least over all prices of a core of what its devices and cores fetch
+(Lagrangian duality). Without margins a device is worth what is free of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.requests import Request
+from scheduler.core.packing.need import Cards
+
+GPU = 1_000_000_000
+"""Amounts are in billionths of a GPU."""
+
+PARTS = 100
+"""A device is looked at in hundredths."""
+
+CORE_PRICES = tuple(round(0.3 * GPU * (step / 21) ** 2) for step in range(22))
+"""Prices of a core that are tried, from 0 to 0.3 GPUs: close together where they are low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bids:
+    """What one pod of each request pays for what it takes; requests of one device each."""
+
+    margins: tuple[tuple[Request, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """Worth by model (the last one: no device), hundredths free, and price of a core.
+
+    `value` [M + 1, PARTS + 1, L]; `useful` [M + 1, PARTS + 1]: by how much of a GPU that counts;
+    `cores` [L]: prices of a thousandth of a core.
+    """
+
+    value: Ints
+    useful: Ints
+    cores: Ints
+
+    def parts(self, room: Ints) -> Ints:
+        """Return free milli-GPU in hundredths of a device, rounded down."""
+        return np.clip(room * PARTS // MILLI, 0, PARTS)
+
+
+def tables(columns: Columns, bids: Sequence[Bids]) -> Tables:
+    """Work them out; several bids count for the mean of them."""
+    cards, prices = Cards(columns), np.array(CORE_PRICES, dtype=np.int64) // MILLI
+    value = np.zeros((len(cards) + 1, PARTS + 1, len(prices)), dtype=np.int64)
+    for at in range(len(cards)):
+        for each in bids:
+            value[at] += _fetched(cards, at, each, prices)
+    value //= max(len(bids), 1)
+    free = np.arange(PARTS + 1, dtype=np.int64) * (GPU // PARTS)
+    for at in range(len(cards)):
+        if not value[at, PARTS, 0]:
+            # Nobody pays for it: what is free counts, so that it is still filled up.
+            value[at] = free[:, None]
+    full = np.maximum(value[:, PARTS, 0], 1)
+    useful = value[:, :, 0] * (GPU // 1000) // full[:, None] * 1000
+    return Tables(value, useful, prices)
+
+
+def _fetched(cards: Cards, at: int, bids: Bids, prices: Ints) -> Ints:
+    """Best margins of pods on one device of the model, [PARTS + 1, L]: an unbounded knapsack."""
+    sizes, gains = list[int](), list[Ints]()
+    for request, margin in bids.margins:
+        milli = cards.need(request, at)
+        if milli is not None:
+            sizes.append(max(1, -(-milli * PARTS // MILLI)))
+            gains.append(margin - prices * request.cpu_milli)
+    best = np.zeros((PARTS + 1, len(prices)), dtype=np.int64)
+    if not sizes:
+        return best
+    size, gain = np.array(sizes), np.stack(gains)
+    for part in range(1, PARTS + 1):
+        fits = size <= part
+        best[part] = best[part - 1]
+        if fits.any():
+            reached = best[part - size[fits]] + gain[fits]
+            best[part] = np.maximum(best[part], reached.max(axis=0))
+    return best

@@ -1,0 +1,1 @@
+"""Prices of what people ask for, from linear programs: beside the hot path, never in it."""
