@@ -4,8 +4,9 @@ import contextlib
 import gc
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scheduler import http
 from scheduler.cli.admission import admission
@@ -15,10 +16,12 @@ from scheduler.cli.journaling import journaling
 from scheduler.cli.running import running
 from scheduler.clock import Clock, SystemClock
 from scheduler.controller.ports import Watcher
+from scheduler.controller.pricer import Pricer
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.requestreader import parse_gpu_containers
 from scheduler.core.model.stored import Stored, mapping, texts
+from scheduler.core.packing.policies import BID_PRICE
 from scheduler.extender.app import create_app as extender_app
 from scheduler.extender.limiting import LimitingBinder
 from scheduler.extender.service import ExtenderService
@@ -104,6 +107,7 @@ async def live(
             watch_loop(metrics.observe_lag),
             _lead(world),
             _statuses(world).run(),
+            *_prices(world),
         )
         beside = (each() for each in (*webhook.work, *following))
         await stack.enter_async_context(running(*work, *beside))
@@ -234,6 +238,13 @@ async def _lead(world: _World) -> None:
 
     await world.mirror.listed()
     await world.elections.run(take_over, step_down)
+
+
+def _prices(world: _World) -> Iterator[Coroutine[Any, Any, None]]:
+    """What works prices out, where packing goes by them."""
+    if world.settings.packing.policy == BID_PRICE:
+        parts = world.parts
+        yield Pricer(parts.controller.mixer, parts.ledger, clock=world.clock).run()
 
 
 def _statuses(world: _World) -> StatusWriter:

@@ -15,6 +15,7 @@ from scheduler.core.model.amounts import quoted
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.prices import Bids
 
 Decoder = Callable[[Any], Any]
 
@@ -44,7 +45,7 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
         parts = [(each.name, _default(each)) for each in fields(kind) if each.init]
         return lambda value: _without_defaults(value, parts)
     if kind is Mix:
-        return lambda mix: encode(mix.weights)
+        return _mix
     if kind is Fraction:
         return str
     if issubclass(kind, StrEnum):
@@ -56,6 +57,11 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, tuple):
         return lambda found: [encode(each) for each in found]
     return _as_it_is
+
+
+def _mix(mix: Mix) -> Any:
+    weights = encode(mix.weights)
+    return {"weights": weights, "bids": encode(mix.bids)} if mix.bids else weights
 
 
 def _as_it_is(value: Any) -> Any:
@@ -93,9 +99,21 @@ def _decoder(kind: Any) -> Decoder:
     if origin is not None:
         return _mappings(*inside)
     if kind is Mix:
-        weights = _decoder(tuple[tuple[Request, int], ...])
-        return lambda raw: Mix(weights(raw))
+        return _mixes()
     return _records(kind) if is_dataclass(kind) else _plain(kind)
+
+
+def _mixes() -> Decoder:
+    weights = _decoder(tuple[tuple[Request, int], ...])
+    bids = _decoder(tuple[Bids, ...])
+
+    def read(raw: Any) -> Mix:
+        if not isinstance(raw, dict):
+            # So it is written where there are no bids.
+            return Mix(weights(raw))
+        return Mix(weights(raw.get("weights")), bids(raw.get("bids")))
+
+    return read
 
 
 def _plain(kind: Any) -> Decoder:

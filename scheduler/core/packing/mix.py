@@ -46,7 +46,9 @@ class Mix:
         return cls.counted(Counter(requests), keep)
 
     @classmethod
-    def counted(cls, seen: Mapping[Request, int], keep: float = 0.95) -> "Mix":
+    def counted(
+        cls, seen: Mapping[Request, int], keep: float = 0.95, bids: Sequence[Bids] = ()
+    ) -> "Mix":
         """Keep the most frequent of requests that were counted, up to `keep` of all.
 
         Node memory doesn't count. Ties: larger CPU, share, number of devices, models first.
@@ -62,7 +64,7 @@ class Mix:
                 break
             kept.append((request, count))
             taken += count
-        return cls(kept)
+        return cls(kept, bids)
 
     def twin(self) -> "Mix":
         """Return the same for other columns, or another thread: it makes tables of its own."""

@@ -15,6 +15,9 @@ from scheduler.core.packing import bidprice, fgd
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
 
+BID_PRICE = "bid-price"
+"""The one policy that wants prices, or does with less."""
+
 Score = Callable[[Columns, Candidates, Mix], Ints]
 """Score of each row [K], or of each device of each row [K, D] when the device decides the node."""
 
@@ -110,7 +113,7 @@ POLICIES = {
     "gpu-packing": Policy(gpu_packing, tightest),
     "gpu-clustering": Policy(gpu_clustering, tightest),
     "fgd": Policy(fgd.score, tightest),
-    "bid-price": Policy(bidprice.score, tightest, order=bidprice.ORDER),
+    BID_PRICE: Policy(bidprice.score, tightest, order=bidprice.ORDER),
     "spread": Policy(spread, emptiest),
 }
 

@@ -13,10 +13,9 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
+from scheduler.core.packing.policies import BID_PRICE
 from scheduler.pricing.fitting import fit
 from scheduler.simulator.traces.workload import Workload
-
-BID_PRICE = "bid-price"
 
 REFITS = frozenset(100 * 2**step for step in range(15))
 """Arrivals after which bid prices are worked out anew: 100, 200, 400 and so on."""

@@ -50,8 +50,8 @@ def assert_same(read: Inputs, saw: Inputs) -> None:
     assert all(each in other.running for each in one.running)
     assert (read.nodes, read.closed, read.holdings) == (saw.nodes, saw.closed, saw.holdings)
     assert (read.pending, read.now) == (saw.pending, saw.now)
-    mixes = (read.profile.mix.weights, saw.profile.mix.weights)
-    assert mixes[0] == mixes[1]
+    for mixed in ("weights", "bids"):
+        assert getattr(read.profile.mix, mixed) == getattr(saw.profile.mix, mixed)
     assert read.by(replace(read.profile, mix=saw.profile.mix)).profile == saw.profile
 
 

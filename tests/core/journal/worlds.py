@@ -18,6 +18,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.prices import Bids
 from tests.support import builders
 from tests.support.builders import place, pod, share, tenant
 
@@ -63,7 +64,8 @@ class World:
             self.tenants = [*self.tenants, tenant(f"late{self.made}", weight=number)]
         elif what == "mix":
             few = [share(100 + number % 800), *(each.request for each in self.waiting.values())]
-            self.profile = replace(self.profile, mix=Mix.of(few))
+            bids = [Bids(tuple((each, number * 1_000_000) for each in few[:2]))] * (number % 3)
+            self.profile = replace(self.profile, mix=Mix(Mix.of(few).weights, bids))
         else:
             self._nodes(what, number, draw)
 

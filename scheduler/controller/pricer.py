@@ -1,0 +1,51 @@
+"""Bid prices of a live cluster, worked out beside the event loop as what is asked for grows."""
+
+import asyncio
+import logging
+
+from scheduler.clock import Clock
+from scheduler.controller.mixer import Mixer
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.pricing.fitting import fit
+
+EVERY_SECONDS = 10.0
+"""So often it is looked whether prices are still those of what people ask for."""
+
+NEWS = 0.25
+"""How much more must have been asked for, or how much larger or smaller the cluster be."""
+
+log = logging.getLogger(__name__)
+
+
+class Pricer:
+    """Keeps the mixer's bids up to date."""
+
+    def __init__(self, mixer: Mixer, ledger: Ledger, *, clock: Clock) -> None:
+        self._mixer, self._ledger, self._clock = mixer, ledger, clock
+        self._asked = self._capacity = 0
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self._clock.sleep(EVERY_SECONDS)
+            await self.look()
+
+    async def look(self) -> bool:
+        """Work prices out if there is news; whether there are new ones."""
+        mix, ledger = self._mixer.mix, self._ledger
+        capacity = int(ledger.columns.cap.sum())
+        grown = mix.total >= self._asked * (1 + NEWS) and mix.total > self._asked
+        resized = abs(capacity - self._capacity) > NEWS * self._capacity
+        if not grown and not resized:
+            return False
+        self._asked, self._capacity = mix.total, capacity
+        # A copy: others go on booking meanwhile.
+        columns = ledger.columns.copy()
+        try:
+            bids = await asyncio.to_thread(fit, columns, dict(mix.weights))
+        except Exception:
+            # Prices that are a little old do no harm; a crash here would end everything.
+            log.exception("prices could not be worked out; those from before count on")
+            return False
+        self._mixer.price(bids)
+        return True

@@ -1,0 +1,69 @@
+"""Prices follow what is asked for, and the cluster; never for every pod."""
+
+from scheduler.clock import SystemClock
+from scheduler.controller.mixer import Mixer
+from scheduler.controller.pricer import Pricer
+from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.requests import Request
+from tests.support.builders import node, share
+
+
+class World:
+    def __init__(self) -> None:
+        self.mixer, self.ledger = Mixer(), Ledger([node("a", 4)])
+        self.pricer = Pricer(self.mixer, self.ledger, clock=SystemClock())
+
+    def ask(self, request: Request, times: int) -> None:
+        for _ in range(times):
+            self.mixer.count(request)
+
+    @property
+    def priced(self) -> set[Request]:
+        return {request for bids in self.mixer.mix.bids for request, _ in bids.margins}
+
+
+async def test_what_is_asked_for_is_priced() -> None:
+    world = World()
+    world.ask(share(500), 4)
+    before = world.mixer.mix
+    assert await world.pricer.look()
+    assert world.priced == {share(500)}
+    # Kept scores go by the mix: it has to be another one.
+    assert world.mixer.mix is not before
+    assert world.mixer.mix.weights == before.weights
+
+
+async def test_a_few_more_change_no_price() -> None:
+    world = World()
+    world.ask(share(500), 100)
+    await world.pricer.look()
+    world.ask(share(300), 20)
+    assert not await world.pricer.look()
+    assert world.priced == {share(500)}
+    world.ask(share(300), 10)
+    assert await world.pricer.look()
+    assert world.priced == {share(500), share(300)}
+
+
+async def test_prices_outlive_a_new_mix() -> None:
+    world = World()
+    world.ask(share(500), 10)
+    await world.pricer.look()
+    world.ask(share(300), 1)
+    assert share(300) in dict(world.mixer.mix.weights)
+    assert world.priced == {share(500)}
+
+
+async def test_a_cluster_of_another_size_has_other_prices() -> None:
+    world = World()
+    world.ask(share(500), 10)
+    await world.pricer.look()
+    assert not await world.pricer.look()
+    world.ledger.put_nodes([node("b", 4)])
+    assert await world.pricer.look()
+
+
+async def test_where_nobody_asked_yet_nothing_has_a_price() -> None:
+    world = World()
+    await world.pricer.look()
+    assert world.mixer.mix.bids == ()
