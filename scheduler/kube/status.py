@@ -17,8 +17,16 @@ from scheduler.core.model.standing import Standing
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.api import Api
 from scheduler.kube.client import Patch
+from scheduler.kube.conditions import find, says
 from scheduler.kube.errors import ApiError, NotFound, TooManyRequests
-from scheduler.kube.gpunodestatus import NOTHING, Totals, gpunode_status, totals, why_closed
+from scheduler.kube.gpunodestatus import (
+    NOTHING,
+    TAKES_PODS,
+    Totals,
+    gpunode_status,
+    totals,
+    why_closed,
+)
 from scheduler.kube.lagline import lags_of as lags_of
 from scheduler.kube.nodebook import NodeBook
 from scheduler.kube.resources import GPUNODES, TENANTS, Resource
@@ -32,6 +40,9 @@ PARAMS = {"fieldManager": "equipoise", "force": "true"}
 PER_SECOND, BUSY_PER_SECOND = 20.0, 0.5
 """Statuses written at most; and of GPUNodes, while pods come and go: one costs the API server as
 much as creating two pods, and they must not slow that down."""
+
+LATEST_SECONDS = 1000.0
+"""Even then each GPUNode is told in that time: of many nodes more are written in a second."""
 
 SLICE = 200
 """Objects looked at before others get their turn of the event loop."""
@@ -97,8 +108,8 @@ class StatusWriter:
         # Thousands of devices are summed up beside the event loop.
         sums = await asyncio.to_thread(totals, standing.devices)
         nodes = await self._node_wishes(sums)
-        # The longest untold first, as there may be no time for all.
-        nodes.sort(key=lambda wish: self._last(wish.resource, wish.stored).at)
+        # There may be no time for all: whether it takes pods first, then the longest untold.
+        nodes.sort(key=self._turn)
         wishes = chain(self._tenant_wishes(standing), nodes)
         try:
             left = await self._fulfil_all(wishes)
@@ -155,6 +166,11 @@ class StatusWriter:
                 await asyncio.sleep(0)
         return wishes
 
+    def _turn(self, wish: Wish) -> tuple[bool, float]:
+        last = self._last(wish.resource, wish.stored)
+        before, now = (find({"status": each}, TAKES_PODS) for each in (last.status, wish.status))
+        return now is None or says(before, now), last.at
+
     async def _fulfil(self, wish: Wish) -> bool:
         """Write it if it is wanted and not too early; whether something is left for later."""
         last, now = self._last(wish.resource, wish.stored), self._clock.now()
@@ -182,7 +198,8 @@ class StatusWriter:
         await self._clock.sleep(1.0 / PER_SECOND)
         before, self._seen = self._seen, self._from.version()
         if before != self._seen and wish.resource is GPUNODES:
-            await self._clock.sleep(1.0 / BUSY_PER_SECOND - 1.0 / PER_SECOND)
+            a_second = max(BUSY_PER_SECOND, len(self._from.nodes.gpunodes.kept) / LATEST_SECONDS)
+            await self._clock.sleep(max(0.0, 1.0 / a_second - 1.0 / PER_SECOND))
 
     def _last(self, resource: Resource, stored: Stored) -> _Written:
         """What it says: what was written from here, else what is stored, by whomever."""

@@ -1,9 +1,8 @@
 """Bids from what was asked for: prices at several demands, as none of them is known to come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from scheduler.core.ledger.columns import Columns
-from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.need import Cards
 from scheduler.core.packing.prices import GPU, Bids
@@ -24,22 +23,17 @@ def fit(columns: Columns, counts: Mapping[Request, int]) -> tuple[Bids, ...]:
     for percent in DEMANDS:
         scale = capacity * percent / 100 / asked
         rents = program.solve([count * scale for count in counts.values()])
-        found.append(_bids(cards, requests, rents))
+        pairs = zip(requests, rents, strict=True)
+        found.append(
+            Bids(tuple((each, round(rent * GPU)) for each, rent in pairs if each.devices == 1))
+        )
     return tuple(found)
 
 
-def _bids(cards: Cards, requests: Sequence[Request], rents: Sequence[float]) -> Bids:
-    margins = []
-    for request, rent in zip(requests, rents, strict=True):
-        if request.devices == 1:
-            margin = _milli(request, cards) / MILLI - rent
-            margins.append((request, max(0, round(margin * GPU))))
-    return Bids(tuple(margins))
-
-
-def _milli(request: Request, cards: Cards) -> int:
-    """What it counts on the cards that it may use; the least where they differ."""
+def _milli(request: Request, cards: Cards) -> float:
+    """What it counts on the cards that it may use, on average."""
     if not request.devices:
-        return 0
+        return 0.0
     each = [cards.need(request, at) for at in range(len(cards))]
-    return request.devices * min((milli for milli in each if milli is not None), default=0)
+    found = [milli for milli in each if milli is not None]
+    return request.devices * sum(found) / len(found) if found else 0.0

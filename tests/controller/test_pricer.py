@@ -19,7 +19,7 @@ class World:
 
     @property
     def priced(self) -> set[Request]:
-        return {request for bids in self.mixer.mix.bids for request, _ in bids.margins}
+        return {request for bids in self.mixer.mix.bids for request, _ in bids.rents}
 
 
 async def test_what_is_asked_for_is_priced() -> None:

@@ -406,6 +406,33 @@ async def test_while_pods_come_and_go_tenants_are_told_and_nodes_take_turns() ->
     assert (len(set(nodes)), len(nodes)) == (50, 60)
 
 
+async def test_a_node_that_takes_no_more_pods_is_told_before_those_that_hold_others() -> None:
+    world = World()
+    names = [f"n{number:02}" for number in range(50)]
+    world.nodes.gpunodes.replace([gpunode_json(name) for name in names])
+    world.ledger.put_nodes([builders.node(name, 1) for name in names])
+    await world.nodes.told()
+    assert len(await world.written()) == 50
+    world.stand(devices=_devices(1))
+    first = list(await _restless(world))
+    world.ledger.put_nodes([builders.node(first[0], 1, open=False)])
+    world.stand(devices=_devices(2))
+    then = await _restless(world)
+    assert next(iter(then)) == first[0]
+    assert _words(then[first[0]], "TakesPods")[:2] == ("False", "Cordoned")
+    assert not set(first[1:]) & set(then)
+
+
+async def test_of_many_nodes_more_are_told_in_a_second() -> None:
+    """Each within a thousand seconds: of 4,000 four a second, so forty in the ten of a pass."""
+    world = World()
+    names = [f"n{number:04}" for number in range(4_000)]
+    world.nodes.gpunodes.replace([gpunode_json(name) for name in names])
+    await world.nodes.told()
+    told = await _restless(world)
+    assert len(told) == 40
+
+
 def _devices(held: int) -> tuple[DeviceStanding, ...]:
     return tuple(_device(f"n{number:02}", 0, held) for number in range(50))
 

@@ -1,13 +1,16 @@
 """The linear program on clusters that can be worked out by hand."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.prices import GPU
 from scheduler.pricing.fitting import fit
-from scheduler.pricing.program import Program, groups
+from scheduler.pricing.program import Program, sort_nodes
+from tests.support import builders
 from tests.support.builders import by_memory, cpu_only, device, node, share, whole
 
 Demand = tuple[Request, float]
@@ -53,16 +56,34 @@ def test_where_cores_are_short_who_needs_few_adds_more() -> None:
     assert found == [pytest.approx(0.0), pytest.approx(0.5)]
 
 
-def test_pods_without_a_gpu_are_served_first() -> None:
+@pytest.mark.parametrize(("alone", "rest"), [(0.5, 3.0), (1.0, 2.0), (1.9, 0.2), (9.0, 0.0)])
+def test_pods_without_a_gpu_are_served_first(alone: float, rest: float) -> None:
+    """8 cores: each of those takes 4, and each GPU 2 of what is left."""
     nodes = [node("n", 4, cpu_milli=8_000)]
     asked = whole(1, cpu_milli=2_000)
-    assert served(nodes, (cpu_only(4_000), 1), (asked, 4)) == pytest.approx(2.0)
+    assert served(nodes, (cpu_only(4_000), alone), (asked, 4)) == pytest.approx(rest)
+    # One that fits nowhere changes nothing for the others.
+    beside = cpu_only(9_000), 3.0
+    assert served(nodes, beside, (cpu_only(4_000), alone), (asked, 4)) == pytest.approx(rest)
 
 
-def test_where_they_need_more_than_there_is_they_take_what_there_is() -> None:
-    nodes = [node("n", 4, cpu_milli=8_000)]
-    asked = whole(1, cpu_milli=2_000)
-    assert served(nodes, (cpu_only(4_000), 9), (asked, 4)) == pytest.approx(4.0)
+def test_cores_of_a_node_with_several_models_are_there_once() -> None:
+    mixed = [device("a", "T4"), device("b", "A10"), device("c", "A100")]
+    nodes = [node("n", mixed, cpu_milli=4_000)]
+    assert served(nodes, (whole(1, cpu_milli=4_000), 9)) == pytest.approx(1.0)
+
+
+@given(cluster=builders.clusters(), asked=st.lists(builders.requests(), min_size=1, max_size=5))
+def test_one_more_pod_adds_no_less_than_nothing_and_no_more_than_its_share(
+    cluster: list[Node], asked: list[Request]
+) -> None:
+    kinds = list(dict.fromkeys(asked))
+    found = rents(cluster, *((each, 3.0) for each in kinds))
+    most = [max(1, each.devices) for each in kinds]
+    gpus = [
+        (rent, limit) for rent, limit, each in zip(found, most, kinds, strict=True) if each.devices
+    ]
+    assert all(0 <= rent <= limit + 1e-6 for rent, limit in gpus)
 
 
 def test_models_are_heeded_and_memory_counts_by_card() -> None:
@@ -77,18 +98,20 @@ def test_models_are_heeded_and_memory_counts_by_card() -> None:
 
 def test_nodes_of_one_make_are_one_group() -> None:
     columns = Columns([*(node(f"n{n}", 8, cpu_milli=96_000) for n in range(3)), node("m", 2)])
-    assert [(each.devices, each.nodes) for each in groups(columns)] == [(2, 1), (8, 3)]
+    groups, pools = sort_nodes(columns)
+    assert [(each.devices, each.nodes, each.pool) for each in groups] == [(2, 1, 0), (8, 3, 1)]
+    assert [each.nodes for each in pools] == [1, 3]
 
 
-def test_bids_are_what_pods_pay_for_what_they_take() -> None:
+def test_bids_are_rents_of_pods_of_one_device() -> None:
     columns = Columns([node("n", 10)])
     found = fit(columns, {share(700): 100, share(300): 4, whole(2): 1})
     assert found
     for bids in found:
-        margins = dict(bids.margins)
-        assert margins.keys() == {share(700), share(300)}
-        assert all(0 <= margin <= GPU for margin in margins.values())
-    assert dict(found[0].margins)[share(700)] > dict(found[0].margins)[share(300)]
+        rents = dict(bids.rents)
+        assert rents.keys() == {share(700), share(300)}
+        # Of the large ones there are too many.
+        assert (rents[share(700)], rents[share(300)]) == (0, GPU * 3 // 10)
 
 
 @pytest.mark.parametrize("counts", [{}, {cpu_only(1_000): 5}])

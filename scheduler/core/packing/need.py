@@ -22,6 +22,8 @@ class Cards:
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self._cards = [_smallest_card(columns, at) for at in range(len(columns.models))]
+        # A MIG slice is never shared.
+        self._slices = [model in columns.mig_models for model in columns.models]
 
     def __len__(self) -> int:
         return len(self._cards)
@@ -33,7 +35,7 @@ class Cards:
     def need(self, request: Request, at: int) -> int | None:
         """Milli-GPU of one share on a card of model `at`; None if it can't go there."""
         card = self._cards[at]
-        if not self.may_use(request, at):
+        if not self.may_use(request, at) or (self._slices[at] and not request.whole):
             return None
         if request.memory_mib:
             if request.memory_mib > card.memory_mib:

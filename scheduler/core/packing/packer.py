@@ -27,7 +27,7 @@ SHAPES_KEPT = 512
 BLOCK = 512
 """Rows scored at a time."""
 
-STATES_KEPT = 2048
+STATES_KEPT = 64
 """Results for so many states of rows are kept with each shape; 0.8 kB a state of 8 devices."""
 
 T = TypeVar("T")
@@ -61,9 +61,10 @@ class _Kept:
 class Packer:
     """Finds places on `columns`, which others change; books nothing itself.
 
-    `mix` is what people ask for (policy "fgd" only); `rank` [N] orders nodes of equal score,
-    smaller first, by default the order in which they came: nodes are filled in one fixed order. Of
-    places that are alike the less loaded card wins. Raises InvalidInput for an unknown policy.
+    `mix` is what people ask for (policies "fgd" and "bid-price"); `rank` [N] orders nodes of equal
+    score, smaller first, by default the order in which they came: nodes are filled in one fixed
+    order, to which "bid-price" gives a weight of its own. Of places that are alike the less loaded
+    card wins. Raises InvalidInput for an unknown policy.
     """
 
     def __init__(

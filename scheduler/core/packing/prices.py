@@ -1,10 +1,11 @@
 """Bid prices: what people would pay for what is left over of a node.
 
-A pod that takes one GPU or a share of one can pay so much for the device and the cores that it
-takes: its margin, from a linear program over what people ask for (scheduler/pricing). A device with
-so much free fetches, at a given price of a core, what the best set of pods that fits on it pays: a
-knapsack. A node is worth the least over all prices of a core of what its devices and cores fetch
-(Lagrangian duality). Without margins a device is worth what is free of it.
+A pod that takes one GPU or a share of one can pay its share for the device and the cores that it
+takes, less its rent: what one more such pod would add, from a linear program over what people ask
+for (scheduler/pricing). A device with so much free fetches, at a given price of a core, what the
+best set of pods that fits on it pays: a knapsack. A node is worth the least over all prices of a
+core of what its devices and cores fetch (Lagrangian duality). Without rents a device is worth what
+is free of it.
 """
 
 from collections.abc import Sequence
@@ -23,15 +24,27 @@ GPU = 1_000_000_000
 PARTS = 100
 """A device is looked at in hundredths."""
 
+TINY = 50
+"""Milli-GPU below which a share is rounded up to hundredths. Others are rounded down, as what is
+free is: three thirds fill a device, and what is free of a MIG slice serves who asks for one."""
+
+NOTHING = GPU // 1000
+"""A device that fetches no more than that is one that nobody pays for."""
+
 CORE_PRICES = tuple(round(0.3 * GPU * (step / 21) ** 2) for step in range(22))
 """Prices of a core that are tried, from 0 to 0.3 GPUs: close together where they are low."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bids:
-    """What one pod of each request pays for what it takes; requests of one device each."""
+    """The rent of each request of one device, in billionths of a GPU; 0 or more."""
 
-    margins: tuple[tuple[Request, int], ...]
+    rents: tuple[tuple[Request, int], ...]
+
+
+def parts_of(milli: int) -> int:
+    """Return the hundredths of a device that a share takes."""
+    return max(1, -(-milli * PARTS // MILLI) if milli < TINY else milli * PARTS // MILLI)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +74,7 @@ def tables(columns: Columns, bids: Sequence[Bids]) -> Tables:
     value //= max(len(bids), 1)
     free = np.arange(PARTS + 1, dtype=np.int64) * (GPU // PARTS)
     for at in range(len(cards)):
-        if not value[at, PARTS, 0]:
+        if value[at, PARTS, 0] <= NOTHING:
             # Nobody pays for it: what is free counts, so that it is still filled up.
             value[at] = free[:, None]
     full = np.maximum(value[:, PARTS, 0], 1)
@@ -70,13 +83,13 @@ def tables(columns: Columns, bids: Sequence[Bids]) -> Tables:
 
 
 def _fetched(cards: Cards, at: int, bids: Bids, prices: Ints) -> Ints:
-    """Best margins of pods on one device of the model, [PARTS + 1, L]: an unbounded knapsack."""
+    """What pods on one device of the model pay at most, [PARTS + 1, L]: an unbounded knapsack."""
     sizes, gains = list[int](), list[Ints]()
-    for request, margin in bids.margins:
+    for request, rent in bids.rents:
         milli = cards.need(request, at)
         if milli is not None:
-            sizes.append(max(1, -(-milli * PARTS // MILLI)))
-            gains.append(margin - prices * request.cpu_milli)
+            sizes.append(parts_of(milli))
+            gains.append(milli * (GPU // MILLI) - rent - prices * request.cpu_milli)
     best = np.zeros((PARTS + 1, len(prices)), dtype=np.int64)
     if not sizes:
         return best

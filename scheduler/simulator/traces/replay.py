@@ -26,7 +26,7 @@ Places = Sequence[Placement | None]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Where each event went, and how long the placing took (seconds, nothing else measured)."""
+    """Where each event went, and how long the placing took (seconds), prices included."""
 
     places: Places
     seconds: float
@@ -51,7 +51,8 @@ def replay(workload: Workload, policy: str, *, mix: Mix | None = None) -> Replay
     started = perf_counter()
     for number, (pod, draw) in enumerate(zip(workload.events, workload.draws, strict=True)):
         if policy == BID_PRICE and number in REFITS:
-            priced = Mix(mix.weights, fit(columns, arrived))
+            seen = Mix.counted(arrived, keep=1.0)
+            priced = Mix(mix.weights, fit(columns, dict(seen.weights)))
             packer = Packer(columns, policy, mix=priced, rank=workload.rank)
         placement = packer.place(pod.request, seed=draw)
         if placement is not None:
