@@ -84,8 +84,8 @@ class Kube:
     `stuck_seconds`: a released pod that none of its nodes took for so long is evicted, so that its
     owner makes it again. `rollout_seconds`: so long a Deployment's new revision waits at its
     tenant's limit before a pod of the old one is evicted for it, and for each further one.
-    `status_seconds`: a Tenant's or GPUNode's status is written at most so often. While pods come and
-    go GPUNodes take turns, one in two seconds or more, so that each is told within 17 minutes.
+    `status_seconds`: a Tenant's or GPUNode's status is written at most so often. While pods come
+    and go GPUNodes take turns, one in two seconds or more, so that each is told in 17 minutes.
     """
 
     namespace: str = names.NAMESPACE
