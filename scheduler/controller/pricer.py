@@ -48,4 +48,5 @@ class Pricer:
             log.exception("prices could not be worked out; those from before count on")
             return False
         self._mixer.price(bids)
+        log.info("prices of %d kinds of requests are worked out anew", len(mix.weights))
         return True

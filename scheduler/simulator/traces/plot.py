@@ -14,7 +14,8 @@ from scheduler.simulator.traces.experiment import Run
 Floats = npt.NDArray[np.float64]
 
 COLOURS = {
-    "fgd": "#0b6e4f",
+    "bid-price": "#0b6e4f",
+    "fgd": "#2f9a96",
     "best-fit": "#3b6fb6",
     "gpu-packing": "#8e5ea2",
     "gpu-clustering": "#c2571a",
@@ -22,6 +23,9 @@ COLOURS = {
     "random": "#7a7a7a",
     "spread": "#b5476b",
 }
+MAIN = "bid-price"
+"""Its line is drawn thicker, and its name bold."""
+
 INK, FAINT = "#2b2b2b", "#d9d9d9"
 FROM_LOAD = 70
 """Below this load all policies place everything, and their lines lie upon each other."""
@@ -90,7 +94,7 @@ def _panel(axes: Axes, runs: Sequence[Run], *, column: int, start: int) -> None:
     for policy in dict.fromkeys(run.policy for run in runs):
         lines = band([run for run in runs if run.policy == policy], column=column)
         shown = lines.load >= start
-        colour, main = COLOURS.get(policy, INK), policy == "fgd"
+        colour, main = COLOURS.get(policy, INK), policy == MAIN
         load = lines.load[shown]
         axes.fill_between(
             load, lines.low[shown], lines.high[shown], color=colour, alpha=0.16, linewidth=0
@@ -130,7 +134,7 @@ def _label(axes: Axes, ends: Sequence[tuple[float, str]], last: float) -> None:
             xytext=(last + (last - axes.get_xlim()[0]) * 0.015, height),
             color=COLOURS.get(policy, INK),
             fontsize=10,
-            fontweight="bold" if policy == "fgd" else "normal",
+            fontweight="bold" if policy == MAIN else "normal",
             va="center",
             annotation_clip=False,
         )
