@@ -20,7 +20,7 @@ from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
 from scheduler.simulator.traces.workload import Workload, build_workload
 
-POLICIES = ("fgd", "best-fit")
+POLICIES = ("bid-price", "fgd", "best-fit")
 NAIVE_EVENTS = 300
 
 

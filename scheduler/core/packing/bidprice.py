@@ -15,7 +15,7 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing.fgd import first
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
-from scheduler.core.packing.prices import Tables
+from scheduler.core.packing.worths import Worths, stranded
 
 ORDER = 115_100_000
 """So much dearer the last node is than the first one: how clear a difference must be."""
@@ -29,9 +29,6 @@ _FREE_GPU, _FREE_CORE, _FREE_DEVICE = 447_500, 836, 300_000
 _CORE_ALONE = 41_016
 """Granted for each free core to a pod without a GPU: it goes where there are many."""
 
-_STRANDED = ((7, 69_700), (12, 537), (24, 14_630), (36, 381))
-"""Twice the cores that a GPU should find, and what one without them loses, in 1e-5 of its worth."""
-
 
 def score(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     """Return what the nodes would be worth after it, less what they are worth before.
@@ -39,49 +36,38 @@ def score(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     A share of one device is tried on each device [K, D]; any other pod once per node, on the
     devices it would get, [K].
     """
-    request, tables = seen.request, mix.tables(columns)
-    cpu = columns.free_cpu[seen.rows]
-    left = cpu - request.cpu_milli
-    model = columns.model[seen.rows]
-    before = _worth(tables, model, seen.room, cpu)
+    request, now = seen.request, mix.worths(columns)
+    before, left = now.worth[seen.rows], columns.free_cpu[seen.rows] - request.cpu_milli
     if request.devices == 1 and not request.whole:
-        return _of_share(tables, model, seen, left, before)
-    chosen = first(seen.devices, seen.room, request.devices)
-    room = np.where(chosen, seen.room - seen.milli, seen.room)
-    value = (_worth(tables, model, room, left) - before) // _STEP * _STEP
+        return _of_share(columns, seen, now, left)
+    room, fetched, useful = seen.room, now.fetched[seen.rows], now.useful[seen.rows]
+    if request.devices:
+        tables, model = now.tables, columns.model[seen.rows]
+        chosen = first(seen.devices, room, request.devices)
+        parts, room = tables.parts(room), np.where(chosen, room - seen.milli, room)
+        parts_left = tables.parts(room)
+        lost = tables.value[model, parts] - tables.value[model, parts_left]
+        fetched = fetched - lost.sum(axis=1)
+        useful = useful + (tables.useful[model, parts_left] - tables.useful[model, parts]).sum(1)
+    after = (fetched + left[:, None] * now.tables.cores).min(axis=1) - stranded(useful, left)
+    value: Ints = (after - before) // _STEP * _STEP
     value -= (room.sum(axis=1) * _FREE_GPU + left * _FREE_CORE) // MILLI
     if not request.devices:
-        value += cpu * _CORE_ALONE // MILLI
+        value += columns.free_cpu[seen.rows] * _CORE_ALONE // MILLI
     return value
 
 
-def _of_share(tables: Tables, model: Ints, seen: Candidates, left: Ints, before: Ints) -> Ints:
+def _of_share(columns: Columns, seen: Candidates, now: Worths, left: Ints) -> Ints:
     """Only one device changes: what the others are worth is the sum less its own."""
+    tables, model = now.tables, columns.model[seen.rows]
     room, remains = seen.room, np.maximum(seen.room - seen.milli, 0)
     parts, parts_left = tables.parts(room), tables.parts(remains)
-    stays, gets = tables.value[model, parts], tables.value[model, parts_left]
-    fetched = stays.sum(axis=1, keepdims=True) - stays + gets + left[:, None, None] * tables.cores
-    useful = tables.useful[model, parts]
-    after = useful.sum(axis=1, keepdims=True) - useful + tables.useful[model, parts_left]
-    worth = fetched.min(axis=2) - _stranded(after, left[:, None])
-    value: Ints = (worth - before[:, None]) // _STEP * _STEP
+    gained = tables.value[model, parts_left] - tables.value[model, parts]
+    fetched = (now.fetched[seen.rows] + left[:, None] * tables.cores)[:, None] + gained
+    useful = tables.useful[model, parts_left] - tables.useful[model, parts]
+    useful += now.useful[seen.rows][:, None]
+    worth = fetched.min(axis=2) - stranded(useful, left[:, None])
+    value: Ints = (worth - now.worth[seen.rows][:, None]) // _STEP * _STEP
     free = room.sum(axis=1)[:, None] - seen.milli
     value -= (free * _FREE_GPU + left[:, None] * _FREE_CORE + remains * _FREE_DEVICE) // MILLI
     return value
-
-
-def _worth(tables: Tables, model: Ints, room: Ints, cpu: Ints) -> Ints:
-    """Return what each node [K] would fetch with so much free."""
-    parts = tables.parts(room)
-    fetched = tables.value[model, parts].sum(axis=1) + cpu[:, None] * tables.cores
-    worth: Ints = fetched.min(axis=1) - _stranded(tables.useful[model, parts].sum(axis=1), cpu)
-    return worth
-
-
-def _stranded(useful: Ints, cpu: Ints) -> Ints:
-    """Return the charge for useful free GPUs that can't get their cores each."""
-    # Broadcasts: useful [K] or [K, D], cpu [K] or [K, 1].
-    lost = np.zeros_like(useful)
-    for halves, weight in _STRANDED:
-        lost += weight * np.maximum(useful - cpu * 2_000_000 // halves, 0)
-    return lost // 100_000

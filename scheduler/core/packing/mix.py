@@ -14,7 +14,8 @@ from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request, Spreading
 from scheduler.core.packing.need import Cards
-from scheduler.core.packing.prices import Bids, Tables, tables
+from scheduler.core.packing.prices import Bids, tables
+from scheduler.core.packing.worths import Worths
 
 NEVER = MILLI + 1
 """More than any card counts: a share that can't go there."""
@@ -35,7 +36,7 @@ class Mix:
         self._several = [(q, n) for q, n in weights if q.devices > 1 and not q.whole]
         self._cores = np.unique(np.array([q.cpu_milli for q, _ in weights], dtype=np.int64))
         self._compiled_for: tuple[Columns, int] | None = None
-        self._priced_for: tuple[Columns, int, Tables] | None = None
+        self._worths: tuple[Columns, int, Worths] | None = None
         self._usable = self._together = np.zeros(0, dtype=np.int64)
         self._most = 0
         self._shares: list[Ints] = []
@@ -70,12 +71,13 @@ class Mix:
         """Return the same for other columns, or another thread: it makes tables of its own."""
         return Mix(self.weights, self.bids)
 
-    def tables(self, columns: Columns) -> Tables:
-        """Return what devices are worth by the bids, worked out once an epoch of the columns."""
-        found = self._priced_for
+    def worths(self, columns: Columns) -> Worths:
+        """Return what the rows are worth by the bids; prices are worked out once an epoch."""
+        found = self._worths
         if found is None or found[0] is not columns or found[1] != columns.epoch:
-            found = columns, columns.epoch, tables(columns, self.bids)
-            self._priced_for = found
+            found = columns, columns.epoch, Worths.of(tables(columns, self.bids), columns)
+            self._worths = found
+        found[2].update(columns)
         return found[2]
 
     def fragmented(self, columns: Columns, rows: Rows) -> Ints:

@@ -12,11 +12,14 @@ from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from scheduler.core.packing.policies import POLICIES
+from scheduler.core.packing.prices import GPU, Bids
 from tests.support import builders
 from tests.support.builders import by_memory, cpu_only, pod, share, whole
 
 EVERY_POLICY = pytest.mark.parametrize("policy", list(POLICIES))
-MIX = Mix.of([share(500), share(250), whole(1), whole(2), by_memory(8_000), cpu_only()] * 3)
+ASKED = Mix.of([share(500), share(250), whole(1), whole(2), by_memory(8_000), cpu_only()] * 3)
+RENTS = ((share(500), 0), (share(250), GPU // 5), (whole(1), GPU // 3), (by_memory(8_000), 10**7))
+MIX = Mix(ASKED.weights, [Bids(RENTS), Bids(RENTS[1:])])
 
 
 def found(nodes: list[Node], request: Request, policy: str) -> Placement | None:
@@ -46,13 +49,13 @@ def test_what_is_remembered_changes_no_answer_and_every_place_fits(
     policy: str, cluster: list[Node], events: list[Event], asked: list[Request]
 ) -> None:
     ledger = Ledger(cluster)
-    packer, mix = Packer(ledger.columns, policy, mix=MIX), Mix(MIX.weights)
+    packer, mix = Packer(ledger.columns, policy, mix=MIX), MIX.twin()
     for number, (event, request, seed, another) in enumerate(events):
         happens(ledger, packer, event, number=number, request=request, seed=seed, node=another)
         for each in (*asked, request):
             place = packer.place(each, seed=seed)
             # Neither the packer nor its mix may know anything from before.
-            fresh = Packer(ledger.columns, policy, mix=Mix(mix.weights))
+            fresh = Packer(ledger.columns, policy, mix=mix.twin())
             assert place == fresh.place(each, seed=seed)
             assert packer.fits(each) == (place is not None)
             if place is not None:
