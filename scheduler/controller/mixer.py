@@ -1,7 +1,7 @@
 """What people ask for, counted as it is seen: the mix that packing and fragmentation look at."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
@@ -10,16 +10,21 @@ from scheduler.core.packing.prices import Bids
 KINDS_KEPT = 1024
 """Different requests that are remembered; the rarest are forgotten first."""
 
+MEMORY = 20_000
+"""Twice so many requests are counted before each of them counts half: a mix that drifts is
+followed, and what was asked for long ago is forgotten."""
+
 NEWS = 0.05
 """How much more must have been counted before the mix is made anew."""
 
 
 class Mixer:
-    """Counts requests of pods; each pod once, by whoever calls."""
+    """Counts requests of pods; each pod once, by whoever calls. `seen`: how many ever were."""
 
     def __init__(self) -> None:
         self._counts: Counter[Request] = Counter()
-        self._mix, self._counted = Mix(()), 0
+        self._remembered = self.seen = 0
+        self._mix, self._made_at, self._next = Mix(()), 0, 0.0
         self._bids: tuple[Bids, ...] = ()
 
     @property
@@ -28,9 +33,9 @@ class Mixer:
 
         A new mix makes every kept score void.
         """
-        total = self._counts.total()
-        if total != self._counted and total >= self._counted * (1 + NEWS):
-            self._mix, self._counted = Mix.counted(self._counts, bids=self._bids), total
+        if self.seen != self._made_at and self.seen >= self._next:
+            self._mix, self._made_at = Mix.counted(self._counts, bids=self._bids), self.seen
+            self._next = self.seen + NEWS * self._remembered
         return self._mix
 
     def price(self, bids: Sequence[Bids]) -> None:
@@ -41,6 +46,14 @@ class Mixer:
     def count(self, request: Request) -> None:
         """Count one more."""
         self._counts[request] += 1
+        self._remembered += 1
+        self.seen += 1
         if len(self._counts) > 2 * KINDS_KEPT:
-            self._counts = Counter(dict(self._counts.most_common(KINDS_KEPT)))
-            self._counted = 0
+            self._remember(dict(self._counts.most_common(KINDS_KEPT)))
+        if self._remembered >= 2 * MEMORY:
+            halves = {kind: times // 2 for kind, times in self._counts.items()}
+            self._remember({kind: times for kind, times in halves.items() if times})
+
+    def _remember(self, counts: Mapping[Request, int]) -> None:
+        self._counts = Counter(counts)
+        self._remembered, self._next = self._counts.total(), 0.0

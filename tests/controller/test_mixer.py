@@ -1,6 +1,6 @@
 """The mix of what people ask for, as it is counted."""
 
-from scheduler.controller.mixer import KINDS_KEPT, Mixer
+from scheduler.controller.mixer import KINDS_KEPT, MEMORY, Mixer
 from tests.support.builders import share, whole
 
 
@@ -42,3 +42,25 @@ def test_the_rarest_kinds_are_forgotten_first() -> None:
     # All but so many single ones are forgotten in one go; what was asked for thrice is kept.
     assert mixer.mix.total <= KINDS_KEPT + 2
     assert dict(mixer.mix.weights)[whole(8)] == 3
+
+
+def test_what_was_asked_for_long_ago_is_forgotten() -> None:
+    mixer = Mixer()
+    for request in (whole(), share(500)):
+        for _ in range(2 * MEMORY):
+            mixer.count(request)
+    assert mixer.seen == 4 * MEMORY
+    weights = dict(mixer.mix.weights)
+    # Those of the first kind count half three times: once for themselves, twice for the others.
+    assert weights == {whole(): MEMORY // 4, share(500): MEMORY * 3 // 4}
+
+
+def test_a_mix_that_is_full_still_follows() -> None:
+    mixer = Mixer()
+    for _ in range(2 * MEMORY):
+        mixer.count(whole())
+    before = mixer.mix
+    for _ in range(MEMORY // 10):
+        mixer.count(share(500))
+    assert mixer.mix is not before
+    assert share(500) in dict(mixer.mix.weights)
