@@ -24,7 +24,7 @@ class Mixer:
     def __init__(self) -> None:
         self._counts: Counter[Request] = Counter()
         self._remembered = self.seen = 0
-        self._mix, self._made_at, self._next = Mix(()), 0, 0.0
+        self._mix, self._next = Mix(()), 1.0
         self._bids: tuple[Bids, ...] = ()
 
     @property
@@ -33,9 +33,9 @@ class Mixer:
 
         A new mix makes every kept score void.
         """
-        if self.seen != self._made_at and self.seen >= self._next:
-            self._mix, self._made_at = Mix.counted(self._counts, bids=self._bids), self.seen
-            self._next = self.seen + NEWS * self._remembered
+        if self.seen >= self._next:
+            self._mix = Mix.counted(self._counts, bids=self._bids)
+            self._next = self.seen + max(1.0, NEWS * self._remembered)
         return self._mix
 
     def price(self, bids: Sequence[Bids]) -> None:

@@ -22,7 +22,7 @@ class Pricer:
 
     def __init__(self, mixer: Mixer, ledger: Ledger, *, clock: Clock) -> None:
         self._mixer, self._ledger, self._clock = mixer, ledger, clock
-        self._seen = self._next = self._capacity = 0
+        self._next, self._capacity = 1.0, 0
 
     async def run(self) -> None:
         """Look for ever."""
@@ -34,12 +34,11 @@ class Pricer:
         """Work prices out if there is news; whether there are new ones."""
         mix, ledger = self._mixer.mix, self._ledger
         capacity = int(ledger.columns.cap.sum())
-        grown = self._mixer.seen != self._seen and self._mixer.seen >= self._next
         resized = abs(capacity - self._capacity) > NEWS * self._capacity
-        if not grown and not resized:
+        if self._mixer.seen < self._next and not resized:
             return False
-        self._seen, self._capacity = self._mixer.seen, capacity
-        self._next = self._seen + round(NEWS * mix.total)
+        self._next = self._mixer.seen + max(1.0, NEWS * mix.total)
+        self._capacity = capacity
         # A copy: others go on booking meanwhile.
         columns = ledger.columns.copy()
         try:

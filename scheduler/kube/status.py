@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 
 from scheduler.clock import Clock
 from scheduler.core.ledger.ledger import Ledger
@@ -108,8 +109,6 @@ class StatusWriter:
         # Thousands of devices are summed up beside the event loop.
         sums = await asyncio.to_thread(totals, standing.devices)
         nodes = await self._node_wishes(sums)
-        # There may be no time for all: whether it takes pods first, then the longest untold.
-        nodes.sort(key=self._turn)
         wishes = chain(self._tenant_wishes(standing), nodes)
         try:
             left = await self._fulfil_all(wishes)
@@ -153,7 +152,7 @@ class StatusWriter:
 
     async def _node_wishes(self, sums: Mapping[NodeName, Totals]) -> list[Wish]:
         closed = why_closed(self._from.ledger.nodes, self._from.ledger.closed)
-        wishes, now = [], self._clock.now()
+        wishes, now = list[tuple[tuple[bool, float], Wish]](), self._clock.now()
         for number, (key, stored) in enumerate(
             list(self._from.nodes.gpunodes.kept.items()), start=1
         ):
@@ -161,10 +160,13 @@ class StatusWriter:
             status = gpunode_status(
                 stored, sums.get(name, NOTHING), closed=closed.get(name), at=now
             )
-            wishes.append(Wish(GPUNODES, stored, status))
+            wish = Wish(GPUNODES, stored, status)
+            wishes.append((self._turn(wish), wish))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        return wishes
+        # There may be no time for all: whether it takes pods first, then the longest untold.
+        wishes.sort(key=itemgetter(0))
+        return [wish for _, wish in wishes]
 
     def _turn(self, wish: Wish) -> tuple[bool, float]:
         last = self._last(wish.resource, wish.stored)

@@ -1,21 +1,21 @@
 """The linear program: which part of a demand an empty cluster would serve, and at what prices.
 
-The cores of nodes of one make are pooled. Columns are pods on a group, and patterns:
-sets of shares that fill one device together. There are too many patterns to list; one is added when
-the prices so far say that it pays (column generation, Gilmore and Gomory 1961).
+The cores of nodes of one make are pooled. Columns are pods on a group, and patterns: sets of shares
+that fill one device together. There are too many patterns to list; one is added when the prices so
+far say that it pays (column generation, Gilmore and Gomory 1961).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import highspy
 import numpy as np
 import numpy.typing as npt
 
 from scheduler.core.ledger.columns import Columns, Ints
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
+from scheduler.core.packing import knapsack
 from scheduler.core.packing.need import Cards
 from scheduler.core.packing.prices import PARTS, parts_of
 
@@ -29,7 +29,6 @@ MOST_PATTERNS = 200
 
 LEAST_GAIN = 1e-6
 """GPUs by which a pattern must pay to be added."""
-
 
 CORE_ALONE = 100.0
 """GPUs that a core brings to a pod without one: more than any other pod, so it is served first."""
@@ -79,6 +78,9 @@ class Program:
     """The program for some requests; GPUs given out are made as many as can be."""
 
     def __init__(self, columns: Columns, requests: Sequence[Request]) -> None:
+        # Only one policy needs a solver: the others are spared 50 ms and its memory.
+        import highspy  # noqa: PLC0415
+
         self._cards = Cards(columns)
         self._groups, self._pools = sort_nodes(columns)
         self._requests = requests
@@ -138,8 +140,10 @@ class Program:
         cores = rents[asked + made :][[group.pool for group in self._groups]]
         gain = self._worth - rents[:asked] - cores[:, None] * self._cpu
         added = False
-        for at, (best, pattern) in enumerate(_knapsacks(self._sizes, gain)):
-            if best > devices[at] + LEAST_GAIN:
+        best, took = knapsack.fill(self._sizes, gain, PARTS)
+        for at, sizes in enumerate(self._sizes):
+            if best[at, PARTS] > devices[at] + LEAST_GAIN:
+                pattern = knapsack.items(took[at], sizes)
                 given = sum(float(self._worth[at, row]) * times for row, times in pattern.items())
                 self._column(given, pattern, at, devices=1)
                 added = True
@@ -171,38 +175,3 @@ class Program:
         worth = given if devices else cores * CORE_ALONE
         self._lp.addCol(worth, 0.0, np.inf, len(kept), rows, values)
         self._given.append(given)
-
-
-def _knapsacks(sizes: Ints, gain: Floats) -> Iterator[tuple[float, dict[int, int]]]:
-    """Yield for each line [T, J] the best set of items that fits into PARTS: its gain, and times.
-
-    Each item may be taken as often as one likes.
-    """
-    lines = np.arange(len(sizes))
-    # Before the first part lies what is too large.
-    best = np.concatenate([np.full((len(sizes), PARTS), -np.inf), np.zeros((len(sizes), 1))], 1)
-    best = np.concatenate([best, np.zeros((len(sizes), PARTS))], 1)
-    took = np.full((len(sizes), PARTS + 1), -1, dtype=np.int64)
-    if gain.size:
-        for part in range(1, PARTS + 1):
-            reached = np.take_along_axis(best, PARTS + part - sizes, 1) + gain
-            item = reached.argmax(axis=1)
-            top, before = reached[lines, item], best[:, PARTS + part - 1]
-            better = top > before
-            best[:, PARTS + part] = np.where(better, top, before)
-            took[:, part] = np.where(better, item, -1)
-    for line in range(len(sizes)):
-        yield float(best[line, -1]), _pattern(took[line], sizes[line])
-
-
-def _pattern(took: Ints, sizes: Ints) -> dict[int, int]:
-    """Return how often each item was taken, from the last part back to the first."""
-    found, part = dict[int, int](), PARTS
-    while part > 0:
-        item = int(took[part])
-        if item < 0:
-            part -= 1
-        else:
-            found[item] = found.get(item, 0) + 1
-            part -= int(sizes[item])
-    return found

@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.core.ledger.columns import Columns, Ints
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
+from scheduler.core.packing import knapsack
 from scheduler.core.packing.need import Cards
 
 GPU = 1_000_000_000
@@ -90,14 +91,8 @@ def _fetched(cards: Cards, at: int, bids: Bids, prices: Ints) -> Ints:
         if milli is not None:
             sizes.append(parts_of(milli))
             gains.append(milli * (GPU // MILLI) - rent - prices * request.cpu_milli)
-    best = np.zeros((PARTS + 1, len(prices)), dtype=np.int64)
     if not sizes:
-        return best
-    size, gain = np.array(sizes), np.stack(gains)
-    for part in range(1, PARTS + 1):
-        fits = size <= part
-        best[part] = best[part - 1]
-        if fits.any():
-            reached = best[part - size[fits]] + gain[fits]
-            best[part] = np.maximum(best[part], reached.max(axis=0))
-    return best
+        return np.zeros((PARTS + 1, len(prices)), dtype=np.int64)
+    gain = np.stack(gains, axis=1)
+    best, _ = knapsack.fill(np.broadcast_to(np.array(sizes), gain.shape), gain, PARTS)
+    return best.T

@@ -3,14 +3,12 @@
 A pod that fits nowhere is dropped and never tried again; nobody is moved or stopped.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.placements import Placement
-from scheduler.core.model.requests import Request
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from scheduler.core.packing.policies import BID_PRICE
@@ -47,16 +45,15 @@ def replay(workload: Workload, policy: str, *, mix: Mix | None = None) -> Replay
     mix = target_workload(workload) if mix is None else mix
     packer = Packer(columns, policy, mix=mix, rank=workload.rank)
     places: list[Placement | None] = []
-    arrived: Counter[Request] = Counter()
     started = perf_counter()
     for number, (pod, draw) in enumerate(zip(workload.events, workload.draws, strict=True)):
         if policy == BID_PRICE and number in REFITS:
-            seen = Mix.counted(arrived, keep=1.0)
+            arrived = (each.request for each in workload.events[:number])
+            seen = Mix.of(arrived, keep=1.0)
             priced = Mix(mix.weights, fit(columns, dict(seen.weights)))
             packer = Packer(columns, policy, mix=priced, rank=workload.rank)
         placement = packer.place(pod.request, seed=draw)
         if placement is not None:
             columns.take(columns.row[placement.node], placement.slots, pod.request)
         places.append(placement)
-        arrived[pod.request] += 1
     return Replay(places, perf_counter() - started)

@@ -1,0 +1,50 @@
+"""Unbounded knapsacks, many at once: what fits best, each item as often as one likes."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.core.ledger.columns import Ints
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+_TOO_LARGE = -(2**60)
+"""Less than any gain: so much brings what doesn't fit."""
+
+
+def fill(sizes: Ints, gain: npt.NDArray[Number], room: int) -> tuple[npt.NDArray[Number], Ints]:
+    """Return for each line [T] the best gain with so much room, [T, room + 1], and the item.
+
+    `sizes` [T, J] from 1 on, at most `room`; `gain` [T, J]. The item [T, room + 1] is the one that
+    was added last, -1 where the best is that of a little less room.
+    """
+    lines = np.arange(len(sizes))
+    # Before the first part lies what is too large.
+    best = np.full((len(sizes), 2 * room + 1), _TOO_LARGE, dtype=gain.dtype)
+    best[:, room] = 0
+    took = np.full((len(sizes), room + 1), -1, dtype=np.int64)
+    for part in range(1, room + 1):
+        before = best[:, room + part - 1]
+        best[:, room + part] = before
+        if gain.size:
+            reached = np.take_along_axis(best, room + part - sizes, 1) + gain
+            item = reached.argmax(axis=1)
+            top = reached[lines, item]
+            better = top > before
+            best[:, room + part] = np.where(better, top, before)
+            took[:, part] = np.where(better, item, -1)
+    return best[:, room:], took
+
+
+def items(took: Ints, sizes: Ints) -> dict[int, int]:
+    """Return how often each item was taken on one line, from all of the room back to the first."""
+    found, part = dict[int, int](), len(took) - 1
+    while part > 0:
+        item = int(took[part])
+        if item < 0:
+            part -= 1
+        else:
+            found[item] = found.get(item, 0) + 1
+            part -= int(sizes[item])
+    return found
