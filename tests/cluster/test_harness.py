@@ -7,15 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
+from tests.support.controlplane import namespaces
 from tests.support.controlplane.api import Api, Refused
 from tests.support.controlplane.auditor import Auditor
 from tests.support.controlplane.layout import BASE, ROOT
 from tests.support.controlplane.plane import ControlPlane
 from tests.support.controlplane.replicas import Ports, Replica, replica
+from tests.support.controlplane.sweeping import drop_namespace
 from tests.support.controlplane.waiting import eventually
 
 SYSTEM = "equipoise-system"
@@ -108,6 +111,24 @@ def test_pods_run_and_end_as_on_real_nodes(plane: ControlPlane, api: Api, namesp
     eventually(lambda: api.get(f"{pods}/p")["status"]["phase"] == "Running")
     api.delete(f"{pods}/p")
     eventually(lambda: api.find(f"{pods}/p") is None)
+
+
+def test_a_namespace_can_be_made_anew_though_its_pods_had_a_year_to_end(
+    plane: ControlPlane, api: Api
+) -> None:
+    """kube-controller-manager looks at it again when half of the longest grace period is over."""
+    (node,) = plane.nodes(1, prefix="patient-")
+    namespaces.create(api, "patient")
+    slow = pod("slow", nodeName=node, terminationGracePeriodSeconds=31_536_000)
+    slow["metadata"]["finalizers"] = ["equipoise.dev/held"]
+    pods = "/api/v1/namespaces/patient/pods"
+    api.post(pods, slow)
+    let_go = Timer(15, api.patch, (f"{pods}/slow", {"metadata": {"finalizers": None}}))
+    let_go.start()
+    drop_namespace(api, "patient")
+    namespaces.create(api, "patient")
+    drop_namespace(api, "patient")
+    let_go.join()
 
 
 def test_the_shipped_scheduler_configuration_and_rights_suffice(
