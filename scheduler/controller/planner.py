@@ -10,7 +10,7 @@ from scheduler.core.cycle.allocation import ALTERNATIVES
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.fairness.tree import TenantTree
-from scheduler.core.ledger.columns import Ints
+from scheduler.core.ledger.block import Ints
 from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.block import Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
 from scheduler.core.packing import knapsack

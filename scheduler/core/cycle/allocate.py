@@ -20,19 +20,23 @@ def allocate(this: Round) -> None:
     """Admit pods in the order of turns until nothing more fits; hold the rest with a reason."""
     work = this.work = Allocation.begin(this)
     honour(work)
-    heads = {leaf: this.counts(queue[0]) for leaf, queue in this.queues.items() if queue}
-    while (leaf := work.turns.next(heads)) is not None:
+    turns = work.turns
+    for name, pods in this.queues.items():
+        if pods:
+            turns.offer(name, this.counts(pods[0]))
+    while (leaf := turns.next()) is not None:
         if work.tried.get(leaf) and _saves_up(work, leaf):
-            del heads[leaf]
+            turns.withdraw(leaf)
             continue
         _give_turn(work, leaf)
         _pass_over(work, leaf)
         queue = this.queues[leaf]
         if queue and work.misses[leaf] < this.profile.lookahead:
-            heads[leaf] = this.counts(queue[0])
+            turns.offer(leaf, this.counts(queue[0]))
         else:
             # Set aside for this round; its lag stays as it is.
-            del heads[leaf]
+            turns.withdraw(leaf)
+    work.add_others()
     note_waits(work)
     reserve(work)
     _hold_the_rest(work)

@@ -11,7 +11,7 @@ from scheduler.core.fairness.lag import Lags
 from scheduler.core.fairness.order import Turns
 from scheduler.core.ledger.snapshot import Trial
 from scheduler.core.model.constraints import Constraints
-from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
@@ -130,13 +130,23 @@ class Allocation:
         """Give the pod that place."""
         this = self.this
         self.free(pod.uid)
-        among = this.snapshot.eligibility.now(pod.constraints)
-        others = self.packer.others(pod.request, placement.node, ALTERNATIVES, among=among)
         self.trial.take(placement, pod.request)
         self.turns.took(pod.tenant, placement.milli)
         if not pod.preemptible:
             this.tree.charge(self.fixed, pod.tenant, placement.milli)
-        this.admits.append(Admit(pod, placement, others))
+        this.admits.append(Admit(pod, placement))
+
+    def add_others(self) -> None:
+        """Say for each pod where else it may go: what has room still once all have their places."""
+        this, best = self.this, dict[Asked, tuple[NodeName, ...]]()
+        for at, admit in enumerate(this.admits):
+            asked, node = asked_by(admit.pod), admit.placement.node
+            if asked not in best:
+                among = this.snapshot.eligibility.now(admit.pod.constraints)
+                # One more: the node itself may be among them.
+                best[asked] = self.packer.ranked(asked[0], ALTERNATIVES + 1, among=among)
+            others = tuple(name for name in best[asked] if name != node)[:ALTERNATIVES]
+            this.admits[at] = Admit(admit.pod, admit.placement, others)
 
 
 def _less(kept: Placement, taken: Placement) -> Placement:

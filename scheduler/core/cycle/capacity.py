@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.block import Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import KINDS_KEPT, Eligibility
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
@@ -111,12 +112,13 @@ class Capacity:
 def _empty(columns: Columns) -> Columns:
     empty = columns.copy()
     there = empty.cap > 0
-    empty.free_cpu, empty.free_ram = empty.cpu_cap.copy(), empty.ram_cap.copy()
-    empty.free_pods = empty.pods_cap.copy()
-    empty.free, empty.free_mib = empty.cap.copy(), empty.mib_cap.copy()
-    empty.room = np.where(there, empty.cap, -1)
-    empty.room_mib = np.where(there, empty.mib_cap, -1)
-    empty.shut = ~there
+    empty.free_cpu[...], empty.free_ram[...] = empty.cpu_cap, empty.ram_cap
+    empty.free_pods[...] = empty.pods_cap
+    empty.crowded[...] = empty.pods_cap < 1
+    empty.free[...], empty.free_mib[...] = empty.cap, empty.mib_cap
+    empty.room[...] = np.where(there, empty.cap, -1)
+    empty.room_mib[...] = np.where(there, empty.mib_cap, -1)
+    empty.shut[...] = ~there
     return empty
 
 

@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.ledger.block import Bools, Ints, Rows
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints

@@ -92,24 +92,38 @@ class Turns:
         """Milli-GPU held now, for every tenant, with what was taken in this round."""
         return MappingProxyType(self._held)
 
-    def next(self, candidates: Mapping[TenantName, int]) -> TenantName | None:
+    def next(self, candidates: Mapping[TenantName, int] | None = None) -> TenantName | None:
         """Return the leaf whose turn it is; None if there is no candidate.
 
-        `candidates` is the milli-GPU of the next request of each leaf that may go; between calls
-        entries may come, change and go. Raise KeyError for a name that is no leaf.
+        `candidates` is the milli-GPU of the next request of each leaf that may go, and replaces
+        what was offered; without it, that counts. Raise KeyError for a name that is no leaf.
         """
-        offered = self._offered
-        changed = [leaf for leaf, milli in candidates.items() if offered.get(leaf) != milli]
-        for leaf in changed:
-            self._offer(leaf, candidates[leaf])
-        if len(offered) != len(candidates):
-            for leaf in [leaf for leaf in offered if leaf not in candidates]:
-                self._withdraw(leaf)
-        self._refresh()
+        if candidates is not None:
+            for leaf, milli in candidates.items():
+                self.offer(leaf, milli)
+            for leaf in [leaf for leaf in self._offered if leaf not in candidates]:
+                self.withdraw(leaf)
+        if self._stale:
+            self._refresh()
         name = self._first.get(None)
         while name is not None and not self._tree.is_leaf(name):
             name = self._first[name]
         return name
+
+    def offer(self, leaf: TenantName, milli: int) -> None:
+        """Say what the leaf's next request counts. Raise KeyError for a name that is no leaf."""
+        if self._offered.get(leaf) == milli:
+            return
+        if leaf not in self._tree or not self._tree.is_leaf(leaf):
+            raise KeyError(leaf)
+        self._offered[leaf] = self._heads[leaf] = milli
+        self._stale.add(leaf)
+
+    def withdraw(self, leaf: TenantName) -> None:
+        """Say that the leaf, which was offered, has no request that may go."""
+        del self._offered[leaf]
+        del self._heads[leaf]
+        self._stale.add(leaf)
 
     def took(self, leaf: TenantName, milli: int) -> None:
         """Count what a leaf was given, for it and for all above it."""
@@ -141,17 +155,6 @@ class Turns:
         standing, place = self._standing[name]
         priority = self._tree.tenants[name].priority
         return (_INSIDE_GUARANTEE if inside else standing, -priority, place, self._rank[name])
-
-    def _offer(self, leaf: TenantName, milli: int) -> None:
-        if leaf not in self._tree or not self._tree.is_leaf(leaf):
-            raise KeyError(leaf)
-        self._offered[leaf] = self._heads[leaf] = milli
-        self._stale.add(leaf)
-
-    def _withdraw(self, leaf: TenantName) -> None:
-        del self._offered[leaf]
-        del self._heads[leaf]
-        self._stale.add(leaf)
 
     def _refresh(self) -> None:
         """Bring up to date what hangs on stale leaves, the deepest level first."""

@@ -6,33 +6,18 @@ capacity is 0 and nothing ever fits.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from scheduler.core.ledger.block import HOSTED_KINDS, Block
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import MANY_PODS, Node
 from scheduler.core.model.placements import Slot
 from scheduler.core.model.requests import Request
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Rows = Ints | slice
-"""Which rows a function looks at: an index array, or a slice for all."""
-
-HOSTED_KINDS = 18
-"""Columns of `hosted`: 0 pods with a share, k pods with k whole devices, the last one for more."""
-
 CHANGES_KEPT = 100_000
 """How many changed rows `changes` remembers before it starts again with a new epoch."""
 
-_PER_NODE = ("cpu_cap", "free_cpu", "ram_cap", "free_ram", "pods_cap", "free_pods")
-_PER_DEVICE = ("cap", "free", "room", "mib_cap", "free_mib", "room_mib", "model", "load")
-_ARRAYS = (*_PER_NODE, *_PER_DEVICE, "mig", "shut", "hosted")
-_STATE = tuple(name for name in _ARRAYS if name not in ("free", "free_mib"))
-"""What a new pod meets: `room` and `room_mib` say more than `free` and `free_mib`."""
+_DEVICE = ("cap", "free", "mib_cap", "free_mib", "load")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +42,7 @@ def hosted_kind(request: Request) -> int:
     return min(request.devices, HOSTED_KINDS - 1) if request.whole else 0
 
 
-class Columns:
+class Columns(Block):
     """Mutable arrays of integers; only the ledger and trials write to them.
 
     Per node [N]: `cpu_cap`, `free_cpu` (milli-CPU), `ram_cap`, `free_ram` (MiB), `pods_cap`,
@@ -73,24 +58,6 @@ class Columns:
     was worked out for other rows may be wrong, too; or that the list started again.
     """
 
-    cpu_cap: Ints
-    free_cpu: Ints
-    ram_cap: Ints
-    free_ram: Ints
-    pods_cap: Ints
-    free_pods: Ints
-    hosted: Ints
-    cap: Ints
-    free: Ints
-    room: Ints
-    mib_cap: Ints
-    free_mib: Ints
-    room_mib: Ints
-    model: Ints
-    load: Ints
-    mig: Bools
-    shut: Bools
-
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
         self.names: list[NodeName] = []
         self.uuids: list[tuple[DeviceUUID, ...]] = []
@@ -103,13 +70,8 @@ class Columns:
         self.pods_matter = False
         self.load_matters = False
         self._largest: tuple[int, tuple[int, int]] | None = None
-        self._allocate(0, 1)
+        super().__init__(0, 1)
         self.add(list(nodes))
-
-    @property
-    def width(self) -> int:
-        """D, the most devices that one node has."""
-        return int(self.cap.shape[1])
 
     @property
     def largest(self) -> tuple[int, int]:
@@ -167,9 +129,10 @@ class Columns:
         self.cpu_cap[row] = self.free_cpu[row] = node.cpu_milli
         self.ram_cap[row] = self.free_ram[row] = node.ram_mib
         self.pods_cap[row] = self.free_pods[row] = node.pods
+        self.crowded[row] = node.pods < 1
         self.pods_matter |= node.pods < MANY_PODS
         self.hosted[row] = 0
-        for name in _PER_DEVICE:
+        for name in _DEVICE:
             getattr(self, name)[row] = 0
         self.model[row] = -1
         self.room[row] = self.room_mib[row] = -1
@@ -204,10 +167,6 @@ class Columns:
         """Undo `take`."""
         self._book(row, slots, request, -1)
 
-    def state(self, row: int) -> bytes:
-        """Return what the row offers: to a new pod, rows of the same epoch and state are alike."""
-        return b"".join([getattr(self, name)[row].tobytes() for name in _STATE])
-
     def copy(self) -> "Columns":
         """Return columns that share no array with these; 0.2 ms for 5,000 nodes × 8."""
         twin = Columns.__new__(Columns)
@@ -215,25 +174,19 @@ class Columns:
         twin.changes = []
         twin.names, twin.uuids, twin.row = list(self.names), list(self.uuids), dict(self.row)
         twin.models, twin.mig_models = list(self.models), set(self.mig_models)
-        for name in _ARRAYS:
-            setattr(twin, name, getattr(self, name).copy())
+        twin._copy_arrays()
         return twin
-
-    def freeze(self) -> None:
-        """Make every array read-only."""
-        for name in _ARRAYS:
-            getattr(self, name).flags.writeable = False
 
     def same_as(self, other: "Columns") -> bool:
         """Whether names and every number agree."""
-        return self.names == other.names and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS
-        )
+        return self.names == other.names and self._same_arrays(other)
 
     def _book(self, row: int, slots: Sequence[Slot], request: Request, sign: int) -> None:
         self.free_cpu[row] -= sign * request.cpu_milli
         self.free_ram[row] -= sign * request.ram_mib
-        self.free_pods[row] -= sign
+        free_pods = int(self.free_pods[row]) - sign
+        self.free_pods[row] = free_pods
+        self.crowded[row] = free_pods < 1
         kind = hosted_kind(request)
         # A pod that was bound without an assignment holds no GPU, whatever it asked for.
         if kind >= 0 and slots:
@@ -271,21 +224,3 @@ class Columns:
             self.mig_models.add(name)
             self.epoch += 1
         return self.models.index(name)
-
-    def _allocate(self, rows: int, width: int) -> None:
-        for name in _PER_NODE:
-            setattr(self, name, np.zeros(rows, dtype=np.int64))
-        for name in _PER_DEVICE:
-            setattr(self, name, np.zeros((rows, width), dtype=np.int64))
-        self.mig = np.zeros((rows, width), dtype=np.bool_)
-        self.shut = np.ones((rows, width), dtype=np.bool_)
-        self.hosted = np.zeros((rows, HOSTED_KINDS), dtype=np.int64)
-
-    def _grow(self, rows: int, width: int) -> None:
-        old: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
-        self._allocate(rows, width)
-        fillers = {"model": -1, "room": -1, "room_mib": -1, "shut": True}
-        for name, before in old.items():
-            array = getattr(self, name)
-            array[...] = fillers.get(name, 0)
-            array[tuple(slice(size) for size in before.shape)] = before

@@ -11,7 +11,7 @@ from operator import eq
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Ints
+from scheduler.core.ledger.block import Bools, Ints
 from scheduler.core.model.constraints import NAME_FIELD, Constraints, Taint, Term
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.nodes import Node

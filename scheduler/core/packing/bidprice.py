@@ -8,14 +8,19 @@ strands no GPU.
 All amounts are integers, in billionths of a GPU, so that no order of summation matters.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.block import Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing.fgd import first
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
-from scheduler.core.packing.worths import Worths, stranded
+from scheduler.core.packing.prices import part_of
+from scheduler.core.packing.single import Seen
+from scheduler.core.packing.worths import Worth, Worths, least, stranded
 
 ORDER = 115_100_000
 """So much dearer the last node is than the first one: how clear a difference must be."""
@@ -71,3 +76,39 @@ def _of_share(columns: Columns, seen: Candidates, now: Worths, left: Ints) -> In
     free = room.sum(axis=1)[:, None] - seen.milli
     value -= (free * _FREE_GPU + left[:, None] * _FREE_CORE + remains * _FREE_DEVICE) // MILLI
     return value
+
+
+def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
+    """Return the same of one row: by device [D] for a share of one, else one number."""
+    row, tables = seen.row, mix.tables(columns)
+    if row.before is None:
+        row.before = Worth.of(tables, row)
+    before: Worth = row.before
+    free, beside = sum(row.room), seen.left * _FREE_CORE
+
+    def gain(taken: Sequence[int]) -> int:
+        """What it is worth more, in steps, once they are taken."""
+        fetched, useful = before.fetched, before.useful
+        for at in taken:
+            model, room = row.model[at], row.room[at]
+            part, part_left = part_of(room), part_of(room - seen.milli[at])
+            fetched = fetched + tables.value[model, part_left] - tables.value[model, part]
+            useful += int(tables.useful[model, part_left] - tables.useful[model, part])
+        return (least(tables, fetched, useful, seen.left) - before.worth) // _STEP * _STEP
+
+    if not seen.is_share:
+        taken = seen.tightest()
+        free -= sum(seen.milli[at] for at in taken)
+        alone = 0 if seen.request.devices else row.cpu * _CORE_ALONE // MILLI
+        return gain(taken) - (free * _FREE_GPU + beside) // MILLI + alone
+    # Devices that are alike fare alike.
+    alike: dict[tuple[int, int, int], int] = {}
+    scores = [0] * len(row.room)
+    for at in seen.fitting():
+        milli = seen.milli[at]
+        kind = row.room[at], row.model[at], milli
+        if kind not in alike:
+            charge = (free - milli) * _FREE_GPU + beside + (row.room[at] - milli) * _FREE_DEVICE
+            alike[kind] = gain((at,)) - charge // MILLI
+        scores[at] = alike[kind]
+    return scores

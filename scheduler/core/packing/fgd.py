@@ -4,12 +4,19 @@ Weng et al., "Beware of Fragmentation" (USENIX ATC'23), algorithm 1. Sums are ex
 order of summation can't matter; the published one adds floats.
 """
 
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Columns, Ints
+from scheduler.core.ledger.block import Bools, Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.single import Seen
 
 
 def score(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
@@ -28,12 +35,38 @@ def score(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     if request.devices == 1 and not request.whole:
         after = _after_share(columns, seen, mix, whole, cpu_left)
         gain = seen.milli * mix.total + after - before[:, None]
-        return np.where(seen.devices, _sigmoid(gain / mix.total), -1)
+        return np.where(seen.devices, _sigmoids(gain, mix.total), -1)
     chosen = first(seen.devices, seen.room, request.devices)
     taken = chosen * seen.milli
     after = mix.usable(columns, seen.rows, seen.room - taken, whole & ~chosen, cpu_left)
     gain = taken.sum(axis=1) * mix.total + after - before
-    return _sigmoid(gain / mix.total)
+    return _sigmoids(gain, mix.total)
+
+
+def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
+    """Return the same of one row: by device [D] for a share of one, else one number."""
+    if not mix.total:
+        return 0
+    row, steps, cpu = seen.row, _steps(mix.total), seen.left
+    if row.before is None:
+        row.before = mix.usable_of(columns, row.model, row.cap, row.room, row.cpu)
+
+    def after(taken: Sequence[int]) -> int:
+        usable = mix.usable_of(columns, row.model, row.cap, seen.room_after(taken), cpu)
+        milli = sum(seen.milli[at] for at in taken)
+        return bisect_right(steps, milli * mix.total + usable - row.before)
+
+    if not seen.is_share:
+        return after(seen.tightest())
+    # Devices that are alike fare alike.
+    alike: dict[tuple[int, ...], int] = {}
+    scores = [-1] * len(row.room)
+    for at in seen.fitting():
+        kind = row.room[at], row.model[at], row.cap[at], seen.milli[at]
+        if kind not in alike:
+            alike[kind] = after((at,))
+        scores[at] = alike[kind]
+    return scores
 
 
 def first(fits: Bools, order: Ints, count: int) -> Bools:
@@ -71,5 +104,11 @@ def _after_share(
     return after
 
 
-def _sigmoid(milli: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Ints:
-    return (100 / (1 + np.exp(-milli / MILLI))).astype(np.int64)
+@lru_cache(maxsize=64)
+def _steps(total: int) -> tuple[int, ...]:
+    """From how much milli-GPU on, times `total`, int(100·sigmoid(x ÷ 1000)) is 1, 2, … 99."""
+    return tuple(math.ceil(total * MILLI * math.log(k / (100 - k))) for k in range(1, 100))
+
+
+def _sigmoids(gain: Ints, total: int) -> Ints:
+    return np.searchsorted(np.array(_steps(total), dtype=np.int64), gain, side="right")

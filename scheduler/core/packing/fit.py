@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.ledger.block import Bools, Ints, Rows
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
 
@@ -45,11 +46,10 @@ def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
     return Candidates(request, rows, devices, nodes, milli, np.maximum(room, 0))
 
 
-def mib_each(columns: Columns, row: int, index: int, request: Request) -> int:
-    """Memory (MiB) of one device that goes with one share: decision 12 of the design."""
+def mib_of(request: Request, total: int) -> int:
+    """Return what goes with one share of a device of `total` MiB: decision 12 of the design."""
     if request.memory_mib:
         return request.memory_mib
-    total = int(columns.mib_cap[row, index])
     return total if request.whole else total * request.milli // MILLI
 
 
@@ -73,9 +73,8 @@ def _devices(columns: Columns, rows: Rows, request: Request, room: Ints, milli: 
     if not request.whole and columns.mig_models:
         # A MIG slice is a device of its own and is never shared again.
         fits &= ~columns.mig[rows]
-    allowed = _allowed_models(columns, request)
-    if allowed is not None:
-        fits &= allowed[columns.model[rows]]
+    if request.models or columns.mig_models:
+        fits &= allowed_models(columns, request)[columns.model[rows]]
     if columns.memory_matters or request.memory_mib:
         fits &= columns.room_mib[rows] >= mib_needed(columns, rows, request)
     return fits
@@ -89,12 +88,10 @@ def mib_needed(columns: Columns, rows: Rows, request: Request) -> Ints | int:
     return total if request.whole else total * request.milli // MILLI
 
 
-def _allowed_models(columns: Columns, request: Request) -> Bools | None:
-    """Which models it may use, [models + 1] (the last: no device); None when any will do."""
-    if not request.models and not columns.mig_models:
-        return None
+def allowed_models(columns: Columns, request: Request) -> Bools:
+    """Which models it may use [models + 1], the last: no device, where nothing fits anyway."""
     may = [may_use(request, model, columns) for model in columns.models]
-    return np.array([*may, False], dtype=np.bool_)
+    return np.array([*may, True], dtype=np.bool_)
 
 
 def may_use(request: Request, model: str, columns: Columns) -> bool:

@@ -5,7 +5,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.core.ledger.columns import Ints
+from scheduler.core.ledger.block import Ints
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -19,21 +19,24 @@ def fill(sizes: Ints, gain: npt.NDArray[Number], room: int) -> tuple[npt.NDArray
     `sizes` [T, J] from 1 on, at most `room`; `gain` [T, J]. The item [T, room + 1] is the one that
     was added last, -1 where the best is that of a little less room.
     """
-    lines = np.arange(len(sizes))
+    width = 2 * room + 1
     # Before the first part lies what is too large.
-    best = np.full((len(sizes), 2 * room + 1), _TOO_LARGE, dtype=gain.dtype)
+    best = np.full((len(sizes), width), _TOO_LARGE, dtype=gain.dtype)
     best[:, room] = 0
     took = np.full((len(sizes), room + 1), -1, dtype=np.int64)
+    if not gain.size:
+        best[:, room:] = 0
+        return best[:, room:], took
+    # Where in `best`, read as one line, the room before each item lies; it moves on by a part.
+    flat, rest = best.reshape(-1), np.arange(len(sizes))[:, None] * width + room - sizes
     for part in range(1, room + 1):
-        before = best[:, room + part - 1]
-        best[:, room + part] = before
-        if gain.size:
-            reached = np.take_along_axis(best, room + part - sizes, 1) + gain
-            item = reached.argmax(axis=1)
-            top = reached[lines, item]
-            better = top > before
-            best[:, room + part] = np.where(better, top, before)
-            took[:, part] = np.where(better, item, -1)
+        rest += 1
+        reached = flat.take(rest)
+        reached += gain
+        top, before = reached.max(axis=1), best[:, room + part - 1]
+        better = top > before
+        best[:, room + part] = np.where(better, top, before)
+        took[:, part] = np.where(better, reached.argmax(axis=1), -1)
     return best[:, room:], took
 
 

@@ -4,18 +4,24 @@ Fragmentation as in Weng et al., "Beware of Fragmentation" (USENIX ATC'23): for 
 request q, the free milli-GPU that q can't use; weighted by how frequent q is.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Columns, Ints, Rows
+from scheduler.core.ledger.block import Bools, Ints, Rows
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request, Spreading
 from scheduler.core.packing.need import Cards
-from scheduler.core.packing.prices import Bids, tables
+from scheduler.core.packing.prices import Bids, Tables, tables
+from scheduler.core.packing.single import Numbers
 from scheduler.core.packing.worths import Worths
+
+STATES_KEPT = 16_384
+"""Of so many states of single rows it is remembered how much of them is usable."""
 
 NEVER = MILLI + 1
 """More than any card counts: a share that can't go there."""
@@ -36,10 +42,16 @@ class Mix:
         self._several = [(q, n) for q, n in weights if q.devices > 1 and not q.whole]
         self._cores = np.unique(np.array([q.cpu_milli for q, _ in weights], dtype=np.int64))
         self._compiled_for: tuple[Columns, int] | None = None
-        self._worths: tuple[Columns, int, Worths] | None = None
+        self._tables: tuple[Columns, int, Tables] | None = None
+        self._worths: Worths | None = None
         self._usable = self._together = np.zeros(0, dtype=np.int64)
         self._most = 0
         self._shares: list[Ints] = []
+        self._core_list: list[int] = self._cores.tolist()
+        # The tables read one number at a time.
+        self._usable_list = self._together_list = self._usable.data
+        self._share_lists: list[list[int]] = []
+        self._known: dict[tuple[int, Numbers, Numbers, Numbers], int] = {}
 
     @classmethod
     def of(cls, requests: Iterable[Request], keep: float = 0.95) -> "Mix":
@@ -71,14 +83,21 @@ class Mix:
         """Return the same for other columns, or another thread: it makes tables of its own."""
         return Mix(self.weights, self.bids)
 
-    def worths(self, columns: Columns) -> Worths:
-        """Return what the rows are worth by the bids; prices are worked out once an epoch."""
-        found = self._worths
+    def tables(self, columns: Columns) -> Tables:
+        """Return what devices fetch by the bids; worked out once an epoch."""
+        found = self._tables
         if found is None or found[0] is not columns or found[1] != columns.epoch:
-            found = columns, columns.epoch, Worths.of(tables(columns, self.bids), columns)
-            self._worths = found
-        found[2].update(columns)
+            found = self._tables = columns, columns.epoch, tables(columns, self.bids)
+            self._worths = None
         return found[2]
+
+    def worths(self, columns: Columns) -> Worths:
+        """Return what the rows are worth by the bids."""
+        tables = self.tables(columns)
+        if self._worths is None:
+            self._worths = Worths.of(tables, columns)
+        self._worths.update(columns)
+        return self._worths
 
     def fragmented(self, columns: Columns, rows: Rows) -> Ints:
         """F of each row [K], times `total`: free capacity that the mix can't use."""
@@ -107,6 +126,36 @@ class Mix:
             enough = np.count_nonzero(fit, axis=1) >= request.devices
             enough &= free_cpu >= request.cpu_milli
             total = total + count * enough * (room * fit).sum(axis=1)
+        return total
+
+    def usable_of(
+        self, columns: Columns, models: Numbers, caps: Numbers, room: Numbers, free_cpu: int
+    ) -> int:
+        """Return usable milli-GPU of one row, times `total`; numbers are by device [D]."""
+        self._compile(columns)
+        state = bisect_right(self._core_list, free_cpu), models, caps, room
+        found = self._known.get(state)
+        if found is None:
+            if len(self._known) >= STATES_KEPT:
+                self._known.clear()
+            found = self._known[state] = self._usable_of(*state)
+        return found
+
+    def _usable_of(self, bucket: int, models: Numbers, caps: Numbers, room: Numbers) -> int:
+        size, buckets = self._most + 1, len(self._core_list) + 1
+        untouched = sum(0 < cap == milli for cap, milli in zip(caps, room, strict=True))
+        most, total = min(untouched, self._most), 0
+        for model, cap, milli in zip(models, caps, room, strict=True):
+            if milli > 0:
+                line = model * buckets + bucket
+                count = self._usable_list[line * (MILLI + 1) + milli]
+                if cap == milli:
+                    count += self._together_list[line * size + most]
+                total += milli * count
+        for (request, count), need in zip(self._several, self._share_lists, strict=True):
+            if bucket >= self._bucket(request):
+                fit = [r for m, r in zip(models, room, strict=True) if r >= need[m]]
+                total += count * sum(fit) if len(fit) >= request.devices else 0
         return total
 
     def lines(self, columns: Columns, rows: Rows, free_cpu: Ints) -> Ints:
@@ -162,6 +211,7 @@ class Mix:
                 return
         # Kept by reference: the id of columns that are gone may be that of the next ones.
         self._compiled_for = (columns, columns.epoch)
+        self._known.clear()
         cards = Cards(columns)
         # One entry at least, to be looked up where a cluster has no device at all.
         shape = (max(len(cards), 1), len(self._cores) + 1)
@@ -175,10 +225,12 @@ class Mix:
                 if cards.may_use(q, at):
                     together[at, self._bucket(q) :, q.devices :] += count
         self._usable, self._together = usable.reshape(-1), together.reshape(-1)
+        self._usable_list, self._together_list = self._usable.data, self._together.data
         self._shares = [
             np.array([*(_need(cards, q, at) for at in range(len(cards))), NEVER])
             for q, _ in self._several
         ]
+        self._share_lists = [need.tolist() for need in self._shares]
 
     def _bucket(self, request: Request) -> int:
         return int(np.searchsorted(self._cores, request.cpu_milli, side="right"))

@@ -4,22 +4,34 @@ Definitions and constants of best-fit, dot-product, gpu-packing, gpu-clustering 
 et al., USENIX ATC'23, and the simulator published with it. A score is an integer, higher is better.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Bools, Columns, Ints, hosted_kind
+from scheduler.core.ledger.block import Bools, Ints
+from scheduler.core.ledger.columns import Columns, hosted_kind
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing import bidprice, fgd
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.single import Seen
 
 BID_PRICE = "bid-price"
 """The one policy that wants prices, or does with less."""
 
+_NEARLY = 1e-9
+"""The published scores are integers; this keeps 57.0 from becoming 56."""
+
 Score = Callable[[Columns, Candidates, Mix], Ints]
 """Score of each row [K], or of each device of each row [K, D] when the device decides the node."""
+
+Scored = int | list[int]
+"""The score of one row, or of each of its devices [D]."""
+
+ScoreOne = Callable[[Columns, Seen, Mix], Scored]
+"""The same of one row that fits."""
 
 Order = Callable[[Candidates], Ints]
 """Which devices of a node first: [K, D], smaller first; ties by load, then index."""
@@ -30,13 +42,16 @@ class Policy:
     """A score, an order of devices, and whether nodes come in an order of chance.
 
     `order`: by so much of the score the last node is worse than the first one. Below it the order
-    of nodes decides among equals only.
+    of nodes decides among equals only. `by_hosted`: what a node hosts counts.
+    `one` gives the same score, faster for few rows; None for policies that have no such.
     """
 
     score: Score
     devices: Order
     by_chance: bool = False
     order: int = 0
+    by_hosted: bool = False
+    one: ScoreOne | None = None
 
 
 def tightest(seen: Candidates) -> Ints:
@@ -60,6 +75,17 @@ def best_fit(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     cpu = (columns.free_cpu[seen.rows] - seen.request.cpu_milli) / most_cpu
     gpu = (_free_milli(seen) - _milli_of_pod(seen)) / most_milli
     return _truncate(100 * (1 - (0.5 * cpu + 0.5 * gpu)))
+
+
+def best_fit_one(columns: Columns, seen: Seen, mix: Mix) -> int:
+    """Return the same of one row."""
+    (most_cpu, most_milli), taken = columns.largest, 0
+    if seen.request.devices:
+        # By memory a share counts differently on each card; the smallest stands for the node.
+        least = min(milli for milli in seen.milli if milli)
+        taken = (least if seen.request.memory_mib else seen.request.milli) * seen.request.devices
+    cpu, gpu = seen.left / most_cpu, (sum(seen.row.room) - taken) / most_milli
+    return math.floor(100 * (1 - (0.5 * cpu + 0.5 * gpu)) + _NEARLY)
 
 
 def dot_product(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
@@ -108,12 +134,12 @@ def spread(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
 
 POLICIES = {
     "random": Policy(random, tightest, by_chance=True),
-    "best-fit": Policy(best_fit, tightest),
+    "best-fit": Policy(best_fit, tightest, one=best_fit_one),
     "dot-product": Policy(dot_product, tightest),
     "gpu-packing": Policy(gpu_packing, tightest),
-    "gpu-clustering": Policy(gpu_clustering, tightest),
-    "fgd": Policy(fgd.score, tightest),
-    BID_PRICE: Policy(bidprice.score, tightest, order=bidprice.ORDER),
+    "gpu-clustering": Policy(gpu_clustering, tightest, by_hosted=True),
+    "fgd": Policy(fgd.score, tightest, one=fgd.score_one),
+    BID_PRICE: Policy(bidprice.score, tightest, order=bidprice.ORDER, one=bidprice.score_one),
     "spread": Policy(spread, emptiest),
 }
 
@@ -139,5 +165,4 @@ def _milli_of_pod(seen: Candidates) -> Ints | int:
 
 
 def _truncate(score: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Ints:
-    # The published scores are integers; 1e-9 keeps 57.0 from becoming 56.
-    return np.floor(score + 1e-9).astype(np.int64)
+    return np.floor(score + _NEARLY).astype(np.int64)

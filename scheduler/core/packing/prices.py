@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.block import Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
 from scheduler.core.packing import knapsack
@@ -62,7 +63,13 @@ class Tables:
 
     def parts(self, room: Ints) -> Ints:
         """Return free milli-GPU in hundredths of a device, rounded down."""
-        return np.clip(room * PARTS // MILLI, 0, PARTS)
+        parts: Ints = np.minimum(np.maximum(room, 0) * PARTS // MILLI, PARTS)
+        return parts
+
+
+def part_of(room: int) -> int:
+    """Return the same of one device; `room` is 0 or more."""
+    return min(room * PARTS // MILLI, PARTS)
 
 
 def tables(columns: Columns, bids: Sequence[Bids]) -> Tables:

@@ -1,11 +1,14 @@
 """What nodes are worth as they are: worked out anew only where something changed."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Columns, Ints, Rows
-from scheduler.core.packing.prices import Tables
+from scheduler.core.ledger.block import Ints, Rows
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.packing.prices import Tables, part_of
+from scheduler.core.packing.single import Single
 
 _STRANDED = ((7, 69_700), (12, 537), (24, 14_630), (36, 381))
 """Twice the cores that a GPU should find, and what one without them loses, in 1e-5 of its worth."""
@@ -52,6 +55,33 @@ class Worths:
         self.fetched[rows], self.useful[rows] = fetched, useful
         with_cores = fetched + cpu[:, None] * self.tables.cores
         self.worth[rows] = with_cores.min(axis=1) - stranded(useful, cpu)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The same of one row: `fetched` [L]."""
+
+    fetched: Ints
+    useful: int
+    worth: int
+
+    @classmethod
+    def of(cls, tables: Tables, row: Single) -> "Worth":
+        """Work it out."""
+        fetched, useful = np.zeros_like(tables.cores), 0
+        for (model, milli), count in Counter(zip(row.model, row.room, strict=True)).items():
+            part = part_of(milli)
+            fetched += count * tables.value[model, part]
+            useful += count * int(tables.useful[model, part])
+        return cls(fetched, useful, least(tables, fetched, useful, row.cpu))
+
+
+def least(tables: Tables, fetched: Ints, useful: int, cpu: int) -> int:
+    """Return what one row is worth: the least of all prices, less the charge for stranded GPUs."""
+    lost = 0
+    for halves, weight in _STRANDED:
+        lost += weight * max(useful - cpu * 2_000_000 // halves, 0)
+    return int((fetched + cpu * tables.cores).min()) - lost // 100_000
 
 
 def stranded(useful: Ints, cpu: Ints) -> Ints:

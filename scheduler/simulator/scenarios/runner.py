@@ -13,7 +13,7 @@ from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.running import Memory, Running
 from scheduler.core.model.verdicts import Verdict
-from scheduler.core.packing.fit import candidates, mib_each
+from scheduler.core.packing.fit import candidates, mib_of
 from scheduler.simulator.scenarios.scenariofile import Running as Begun
 from scheduler.simulator.scenarios.scenariofile import Scenario
 
@@ -114,7 +114,12 @@ def _start(ledger: Ledger, running: Begun, scenario: str) -> None:
     devices = running.devices or tuple(fits[: pod.request.devices])
     each = int(seen.milli.max())
     slots = tuple(
-        Slot(index, columns.uuids[row][index], each, mib_each(columns, row, index, pod.request))
+        Slot(
+            index,
+            columns.uuids[row][index],
+            each,
+            mib_of(pod.request, int(columns.mib_cap[row, index])),
+        )
         for index in devices
     )
     try:

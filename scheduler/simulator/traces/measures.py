@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.core.ledger.columns import Columns, Ints
+from scheduler.core.ledger.block import Ints
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.packing.mix import Mix
 from scheduler.simulator.traces.replay import Places
 from scheduler.simulator.traces.workload import Workload

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from scheduler.core.ledger.columns import Ints
+from scheduler.core.ledger.block import Ints
 from scheduler.core.model.errors import InvalidInput
 from scheduler.simulator.traces.trace import Trace, TracePod
 

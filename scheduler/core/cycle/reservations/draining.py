@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
-from scheduler.core.ledger.columns import Ints
+from scheduler.core.ledger.block import Ints
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
