@@ -2,8 +2,8 @@
 
 from hack.dashboards.boards import NODE, TOP, Board, Row
 from hack.dashboards.panels import GOOD_BELOW_ONE, Panel, Query, lines, stat, states
+from hack.dashboards.promql import ACTS, cluster, gpus, or_zero
 from hack.dashboards.promql import NODE as ON_NODE
-from hack.dashboards.promql import cluster, gpus, or_zero
 from hack.dashboards.tables import Column, link_to, matrix, table
 
 UID = "equipoise-gpus"
@@ -13,7 +13,8 @@ HERE = link_to(UID, "node", "Only this node")
 ALLOCATED = gpus("equipoise_gpu_allocated_ratio")
 LOAD = gpus("equipoise_gpu_utilization_ratio")
 MEMORY = gpus("equipoise_gpu_memory_used_ratio")
-FRAGMENTED = cluster("equipoise_fragmented_gpus")
+FRAGMENTS = f"max by (cause) (equipoise_fragmented_gpus {ACTS})"
+FRAGMENTED = f"sum({FRAGMENTS})"
 FREE = cluster("equipoise_free_gpus")
 ASLEEP = "no agent is scraped"
 CARD = "node, device, model"
@@ -112,9 +113,11 @@ CARDS = (
     ),
     lines(
         "Free and fragmented",
-        "Free GPUs of the cluster, and how much of that no pod of the present mix can use.",
+        "Free GPUs of the cluster, and how much of that no pod of the present mix can use, and why:"
+        " devices (too broken up), cpu (too few cores beside them), model (others are asked for),"
+        " none (no GPU is asked for).",
         Query(FREE, "free"),
-        Query(FRAGMENTED, "fragmented"),
+        Query(FRAGMENTS, "fragmented: {{cause}}"),
         unit=GPUS,
     ),
     lines(

@@ -142,7 +142,7 @@ def _sample(recorder: Recorder, standing: Standing) -> None:
     held = (each.allocated for each in standing.tenants if each.parent is None)
     recorder.sample(
         allocated=sum(float(each) for each in held),
-        fragmented=standing.fragmented_milli / MILLI,
+        fragmented=standing.fragments.milli / MILLI,
         oversold=standing.oversold_milli / MILLI,
     )
 

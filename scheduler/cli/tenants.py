@@ -44,7 +44,7 @@ def _row(each: TenantStanding) -> tuple[str, ...]:
 def _closing(standing: Standing) -> str:
     return (
         f"GPUs; owed in GPU-seconds. Free: {format_gpus(standing.free_milli)}, "
-        f"of it no use for what people ask: {format_gpus(standing.fragmented_milli)}."
+        f"of it no use for what people ask: {format_gpus(standing.fragments.milli)}."
     )
 
 

@@ -11,6 +11,14 @@ from scheduler.cli.tables import show
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.standing import DeviceStanding, Standing
 
+CAUSES = {
+    "devices": "too broken up",
+    "cpu": "with too few cores beside them",
+    "model": "where other models are asked for",
+    "none": "as some ask for no GPU",
+}
+"""What is said of each cause of fragments."""
+
 SHOWN = 4
 """Pods named for each GPU."""
 
@@ -23,7 +31,16 @@ def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
     standing, closed = seen.standing(seen.decide()), seen.parts.ledger.closed
     if as_json:
         devices: list[dict[str, Any]] = [asdict(device) for device in standing.devices]
-        click.echo(json.dumps({"devices": devices, "closed": dict(closed)}, indent=2))
+        click.echo(
+            json.dumps(
+                {
+                    "devices": devices,
+                    "fragments": asdict(standing.fragments),
+                    "closed": dict(closed),
+                },
+                indent=2,
+            )
+        )
         return
     show(
         ("node", "GPU", "model", "promised", "load", "MiB used", "pods"),
@@ -53,5 +70,15 @@ def _closing(standing: Standing) -> str:
     oversold = f" Oversold: {format_gpus(standing.oversold_milli)}!" * bool(standing.oversold_milli)
     return (
         f"{len(standing.devices)} GPUs, {format_gpus(standing.free_milli)} free, of it "
-        f"{format_gpus(standing.fragmented_milli)} no use for what people ask.{oversold}"
+        f"{format_gpus(standing.fragments.milli)} no use for what people ask{_why(standing)}."
+        f"{oversold}"
     )
+
+
+def _why(standing: Standing) -> str:
+    causes = [
+        f"{format_gpus(milli)} {CAUSES[cause]}"
+        for cause, milli in asdict(standing.fragments).items()
+        if milli
+    ]
+    return f" ({', '.join(causes)})" if causes else ""

@@ -11,7 +11,6 @@ from scheduler.controller.grants import Find, Grants
 from scheduler.controller.journeys import Journey
 from scheduler.controller.lagbook import Service
 from scheduler.controller.loop import Loop
-from scheduler.controller.mixer import Mixer
 from scheduler.controller.ports import Applier, Journal, Watcher
 from scheduler.controller.queue import Queue
 from scheduler.controller.rounds import Rounds
@@ -30,6 +29,7 @@ from scheduler.core.model.running import Memory
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason, Verdict
+from scheduler.core.packing.mixer import Mixer
 from scheduler.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -4,15 +4,15 @@ import asyncio
 import logging
 
 from scheduler.clock import Clock
-from scheduler.controller.mixer import Mixer
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.packing.mixer import Mixer
 from scheduler.pricing.fitting import fit
 
 EVERY_SECONDS = 10.0
 """So often it is looked whether prices are still those of what people ask for."""
 
-NEWS = 0.25
-"""How much more must have been asked for, or how much larger or smaller the cluster be."""
+RESIZED = 0.25
+"""How much larger or smaller the cluster must be before prices are old."""
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Pricer:
 
     def __init__(self, mixer: Mixer, ledger: Ledger, *, clock: Clock) -> None:
         self._mixer, self._ledger, self._clock = mixer, ledger, clock
-        self._next, self._capacity = 1.0, 0
+        self._capacity = 0
 
     async def run(self) -> None:
         """Look for ever."""
@@ -32,13 +32,12 @@ class Pricer:
 
     async def look(self) -> bool:
         """Work prices out if there is news; whether there are new ones."""
-        mix, ledger = self._mixer.mix, self._ledger
+        ledger = self._ledger
         capacity = int(ledger.columns.cap.sum())
-        resized = abs(capacity - self._capacity) > NEWS * self._capacity
-        if self._mixer.seen < self._next and not resized:
+        resized = abs(capacity - self._capacity) > RESIZED * self._capacity
+        if not self._mixer.prices_are_old and not resized:
             return False
-        self._next = self._mixer.seen + max(1.0, NEWS * mix.total)
-        self._capacity = capacity
+        mix, self._capacity = self._mixer.to_be_priced(), capacity
         # A copy: others go on booking meanwhile.
         columns = ledger.columns.copy()
         try:

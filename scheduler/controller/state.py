@@ -13,7 +13,6 @@ from scheduler.controller.departures import Departure
 from scheduler.controller.journeys import Journey, Journeys
 from scheduler.controller.lagbook import LagBook
 from scheduler.controller.lives import Lives
-from scheduler.controller.mixer import Mixer
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
 from scheduler.core.fairness.tree import TenantTree
@@ -25,6 +24,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
+from scheduler.core.packing.mixer import Mixer
 from scheduler.settings import Settings
 
 

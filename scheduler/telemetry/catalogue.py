@@ -121,10 +121,11 @@ FREE = _gauge(
 )
 FRAGMENTED = _gauge(
     "fragmented_gpus",
-    (),
+    ("cause",),
     "gpus",
     "Free capacity that can't serve what people ask for, as FGD defines it: expected over the mix "
-    "of requests.",
+    "of requests. Causes: devices (too little of each, or too few of a node, is free), cpu (too "
+    "few cores beside them), model (another is asked for), none (no GPU is asked for).",
 )
 OVERSOLD = _gauge(
     "oversold_gpus", (), "gpus", "Promised above capacity, in GPUs. Always 0; alert on more."

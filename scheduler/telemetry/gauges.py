@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from fractions import Fraction
 
 from prometheus_client.core import GaugeMetricFamily
@@ -64,7 +65,8 @@ def _lack(lack: Lack) -> Row:
 def _cluster(standing: Standing) -> Iterator[GaugeMetricFamily]:
     yield _family(catalogue.JAIN, [((), standing.jain)])
     yield _family(catalogue.FREE, [((), standing.free_milli / MILLI)])
-    yield _family(catalogue.FRAGMENTED, [((), standing.fragmented_milli / MILLI)])
+    causes = ((cause, milli / MILLI) for cause, milli in asdict(standing.fragments).items())
+    yield _family(catalogue.FRAGMENTED, (((cause,), amount) for cause, amount in causes))
     yield _family(catalogue.OVERSOLD, [((), standing.oversold_milli / MILLI)])
     yield _family(catalogue.UNPLACEABLE, map(_lack, standing.lacks))
 

@@ -87,7 +87,7 @@ class History:
         self._at.append(standing.at)
         self._cluster["jain"].append(round(standing.jain, 4))
         self._cluster["free"].append(standing.free_milli / MILLI)
-        self._cluster["fragmented"].append(standing.fragmented_milli / MILLI)
+        self._cluster["fragmented"].append(standing.fragments.milli / MILLI)
         for tenant in standing.tenants:
             if tenant.leaf:
                 for tracks, amount in (

@@ -25,14 +25,27 @@ EXAMPLES = 3
 """The most pods that a group names."""
 
 
+class Fragments(TypedDict):
+    """Free GPUs that can't serve what people ask for, by cause; see core/model/fragments.py."""
+
+    devices: float
+    cpu: float
+    model: float
+    none: float
+
+
 class Cluster(TypedDict):
-    """The whole cluster; `gpus` is its capacity, `allocated` what bound and expected pods hold."""
+    """The whole cluster; `gpus` is its capacity, `allocated` what bound and expected pods hold.
+
+    `fragmented` is the sum of `fragments`.
+    """
 
     gpus: float
     devices: int
     allocated: float
     free: float
     fragmented: float
+    fragments: Fragments
     oversold: float
     jain: float
     running_pods: int
@@ -148,11 +161,22 @@ def _cluster(standing: Standing) -> Cluster:
         devices=len(standing.devices),
         allocated=held / MILLI,
         free=standing.free_milli / MILLI,
-        fragmented=standing.fragmented_milli / MILLI,
+        fragmented=standing.fragments.milli / MILLI,
+        fragments=_fragments(standing),
         oversold=standing.oversold_milli / MILLI,
         jain=standing.jain,
         running_pods=sum(t.running_pods for t in standing.tenants if t.leaf),
         pending_pods=sum(t.pending_pods for t in standing.tenants if t.leaf),
+    )
+
+
+def _fragments(standing: Standing) -> Fragments:
+    causes = standing.fragments
+    return Fragments(
+        devices=causes.devices / MILLI,
+        cpu=causes.cpu / MILLI,
+        model=causes.model / MILLI,
+        none=causes.none / MILLI,
     )
 
 

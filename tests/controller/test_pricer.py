@@ -1,10 +1,10 @@
 """Prices follow what is asked for, and the cluster; never for every pod."""
 
 from scheduler.clock import SystemClock
-from scheduler.controller.mixer import Mixer
 from scheduler.controller.pricer import Pricer
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.requests import Request
+from scheduler.core.packing.mixer import Mixer
 from tests.support.builders import node, share
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.standing import (
     DeviceStanding,
@@ -116,7 +117,7 @@ class Story:
             waiting=tuple(self._waiting(names, due, held, seconds)),
             jain=sum(ratios) ** 2 / (len(ratios) * sum(r * r for r in ratios)),
             free_milli=free,
-            fragmented_milli=free * 2 // 5,
+            fragments=Fragments(devices=free * 2 // 5, cpu=free // 10),
         )
 
     def _due(self, names: tuple[str, ...], seconds: float) -> dict[str, int]:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.plans import Lack
 from scheduler.core.model.standing import Standing
@@ -168,12 +169,18 @@ def test_ratios_of_a_gpu_are_parts_of_that_gpu(name: str, want: float) -> None:
 
 def test_gauges_of_the_cluster_are_in_gpus() -> None:
     standing = Standing(
-        at=0.0, jain=0.5, free_milli=1250, fragmented_milli=250, oversold_milli=1000
+        at=0.0,
+        jain=0.5,
+        free_milli=1250,
+        fragments=Fragments(devices=250, cpu=100),
+        oversold_milli=1000,
     )
     text = Metrics().exposition(standing)
     assert _value(text, "equipoise_fairness_jain_index") == 0.5
     assert _value(text, "equipoise_free_gpus") == 1.25
-    assert _value(text, "equipoise_fragmented_gpus") == 0.25
+    causes = {"devices": 0.25, "cpu": 0.1, "model": 0.0, "none": 0.0}
+    for cause, amount in causes.items():
+        assert _value(text, "equipoise_fragmented_gpus", cause=cause) == amount
     assert _value(text, "equipoise_oversold_gpus") == 1
 
 

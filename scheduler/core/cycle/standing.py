@@ -20,6 +20,7 @@ from scheduler.core.model.standing import (
     TenantStanding,
     Waiting,
 )
+from scheduler.core.packing.fragments import fragments
 from scheduler.core.packing.mix import Mix
 
 
@@ -45,7 +46,7 @@ def stand(
             [each.allocated / each.fair_share for each in tenants if each.leaf and each.fair_share]
         ),
         free_milli=int(np.maximum(columns.room, 0).sum()),
-        fragmented_milli=fragmented_milli(columns, mix),
+        fragments=fragments(columns, mix),
         oversold_milli=oversold_milli(columns),
         lacks=plan.lacks,
     )
@@ -58,13 +59,6 @@ def jain_index(parts: Sequence[Fraction]) -> float:
     """
     squares = sum(part * part for part in parts)
     return float(sum(parts) ** 2 / (len(parts) * squares)) if squares else 1.0
-
-
-def fragmented_milli(columns: Columns, mix: Mix) -> int:
-    """Free milli-GPU that what people ask for can't use: FGD's F, summed over nodes."""
-    if not mix.total:
-        return 0
-    return int(mix.fragmented(columns, slice(None)).sum()) // mix.total
 
 
 def oversold_milli(columns: Columns) -> int:

@@ -1,8 +1,9 @@
 """How everybody stands at one moment: what the page, the metrics and the report are drawn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
+from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.plans import Lack
 from scheduler.core.model.verdicts import Verdict
@@ -76,8 +77,8 @@ class Standing:
     """The whole picture at time `at` (seconds since the epoch).
 
     `jain` is Jain's index of allocated ÷ fair share over leaves that want something (1 = all get
-    the same part of their due; 1 too when nobody wants anything). `fragmented_milli` is free
-    capacity that can't serve what people ask for (FGD's definition), `oversold_milli` what is
+    the same part of their due; 1 too when nobody wants anything). `fragments` is free
+    capacity that can't serve what people ask for, `oversold_milli` what is
     promised above capacity: always 0, or a bug. `lacks` is the work that no present node can take.
     """
 
@@ -87,6 +88,6 @@ class Standing:
     waiting: tuple[Waiting, ...] = ()
     jain: float = 1.0
     free_milli: int = 0
-    fragmented_milli: int = 0
+    fragments: Fragments = field(default_factory=Fragments)
     oversold_milli: int = 0
     lacks: tuple[Lack, ...] = ()

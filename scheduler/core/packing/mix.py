@@ -193,6 +193,13 @@ class Mix:
             value += count * enough * usable
         return value
 
+    def allowed(self, columns: Columns) -> Ints:
+        """Return the weight of requests that may use each model [M + 1]; the last: no device."""
+        cards = Cards(columns)
+        asked = [(request, count) for request, count in self.weights if request.devices]
+        each = [sum(n for q, n in asked if cards.may_hold(q, at)) for at in range(len(cards))]
+        return np.array([*each, 0], dtype=np.int64)
+
     @property
     def has_wholes(self) -> bool:
         """Whether requests for several whole devices are among the frequent ones."""

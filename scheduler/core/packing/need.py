@@ -32,10 +32,14 @@ class Cards:
         """Whether the request may go to cards of model `at`."""
         return may_use(request, self._columns.models[at], self._columns)
 
+    def may_hold(self, request: Request, at: int) -> bool:
+        """Whether a share of the request, were it small enough, may go to cards of model `at`."""
+        return self.may_use(request, at) and (request.whole or not self._slices[at])
+
     def need(self, request: Request, at: int) -> int | None:
         """Milli-GPU of one share on a card of model `at`; None if it can't go there."""
         card = self._cards[at]
-        if not self.may_use(request, at) or (self._slices[at] and not request.whole):
+        if not self.may_hold(request, at):
             return None
         if request.memory_mib:
             if request.memory_mib > card.memory_mib:

@@ -17,7 +17,7 @@ function tiles(cluster) {
     { name: "GPUs", value: gpus(cluster.gpus), note: plural(cluster.devices, "device") },
     { name: "allocated", value: gpus(cluster.allocated), note: part(cluster.allocated) },
     { name: "free", value: gpus(cluster.free), note: part(cluster.free) },
-    { name: "fragmented", value: gpus(cluster.fragmented), note: "too broken up to use" },
+    { name: "fragmented", value: gpus(cluster.fragmented), note: mainly(cluster.fragments) },
     {
       name: "oversold",
       value: gpus(cluster.oversold),
@@ -31,6 +31,19 @@ function tiles(cluster) {
       note: `${cluster.pending_pods.toLocaleString("en")} waiting`,
     },
   ];
+}
+
+const CAUSES = {
+  devices: "too broken up",
+  cpu: "too few cores beside them",
+  model: "other models are asked for",
+  none: "no GPU is asked for",
+};
+
+// The cause of most of it; no more fits a tile.
+function mainly(fragments) {
+  const [cause, amount] = Object.entries(fragments).sort(([, a], [, b]) => b - a)[0];
+  return amount > 0 ? `${CAUSES[cause]}: ${gpus(amount)}` : "all that is free can be used";
 }
 
 function create({ name }) {

@@ -4,14 +4,14 @@ from fractions import Fraction
 
 import pytest
 
-from scheduler.core.cycle.standing import fragmented_milli, jain_index, oversold_milli, stand
+from scheduler.core.cycle.standing import jain_index, oversold_milli, stand
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.standing import Standing, Waiting
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mix import Mix
 from tests.core.cycle.rounds import plan_of
-from tests.support.builders import device, node, place, pod, share, tenant, whole
+from tests.support.builders import device, node, place, pod, share, tenant
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,6 @@ def test_oversold_counts_the_worse_of_share_and_memory() -> None:
     # 4,000 MiB too many are a quarter of the card.
     ledger.bind(pod("q", 100), place("n1", (1, 100, 20_000)))
     assert oversold_milli(ledger.columns) == 100 + 250
-
-
-def test_fragmented_is_zero_without_a_mix_and_counts_what_it_can_not_use() -> None:
-    ledger = Ledger([node("n1", 2)])
-    ledger.bind(pod("p", 600), place("n1", (0, 600, 9_600)))
-    assert fragmented_milli(ledger.columns, Mix(())) == 0
-    assert fragmented_milli(ledger.columns, Mix([(share(500), 1)])) == 400
-    # Half of all ask for a whole card, which can't use the 400 either; a quarter can use them.
-    assert fragmented_milli(ledger.columns, Mix([(whole(1), 3), (share(250), 1)])) == 300
 
 
 def standing(ledger: Ledger) -> Standing:
@@ -66,7 +57,7 @@ def test_a_standing_adds_up_tenants_and_devices() -> None:
     ledger.bind(pod("p", 600), place("n1", (0, 600, 9_600)))
     ledger.reserve(pod("q", 100, "b"), place("n1", (0, 100, 1_600)))
     now = standing(ledger)
-    assert (now.at, now.free_milli, now.fragmented_milli, now.oversold_milli) == (42.0, 300, 300, 0)
+    assert (now.at, now.free_milli, now.fragments.milli, now.oversold_milli) == (42.0, 300, 300, 0)
     top, a, b = now.tenants
     assert (top.allocated, a.allocated, b.allocated) == (
         Fraction(7, 10), Fraction(3, 5), Fraction(1, 10),

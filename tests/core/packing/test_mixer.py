@@ -1,6 +1,6 @@
 """The mix of what people ask for, as it is counted."""
 
-from scheduler.controller.mixer import KINDS_KEPT, MEMORY, Mixer
+from scheduler.core.packing.mixer import KINDS_KEPT, MEMORY, Mixer
 from tests.support.builders import share, whole
 
 

@@ -17,6 +17,9 @@ followed, and what was asked for long ago is forgotten."""
 NEWS = 0.05
 """How much more must have been counted before the mix is made anew."""
 
+PRICE_NEWS = 0.25
+"""How much more must have been counted before prices are old."""
+
 
 class Mixer:
     """Counts requests of pods; each pod once, by whoever calls. `seen`: how many ever were."""
@@ -26,6 +29,7 @@ class Mixer:
         self._remembered = self.seen = 0
         self._mix, self._next = Mix(()), 1.0
         self._bids: tuple[Bids, ...] = ()
+        self._outdated_at = 1.0
 
     @property
     def mix(self) -> Mix:
@@ -37,6 +41,17 @@ class Mixer:
             self._mix = Mix.counted(self._counts, bids=self._bids)
             self._next = self.seen + max(1.0, NEWS * self._remembered)
         return self._mix
+
+    @property
+    def prices_are_old(self) -> bool:
+        """Whether a quarter more was counted since prices were last worked out."""
+        return self.seen >= self._outdated_at
+
+    def to_be_priced(self) -> Mix:
+        """Return the mix that prices are worked out for now."""
+        mix = self.mix
+        self._outdated_at = self.seen + max(1.0, PRICE_NEWS * mix.total)
+        return mix
 
     def price(self, bids: Sequence[Bids]) -> None:
         """Take these bids from now on."""

@@ -1,0 +1,216 @@
+"""Pods come, wait where there is no room, run for as long as they ran in the trace, and go.
+
+No tenants and no turns: who came first is tried first, and who fits passes who doesn't. So what is
+compared are packing policies, by what they keep allocated and how long pods wait. What people ask
+for is known from those that came already, as `serve` knows it; prices are refitted as it does.
+"""
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import numpy as np
+
+from scheduler.core.ledger.columns import Columns
+from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.nodes import Node
+from scheduler.core.model.placements import Placement
+from scheduler.core.model.requests import Request
+from scheduler.core.packing.fit import allowed_models
+from scheduler.core.packing.mixer import Mixer
+from scheduler.core.packing.packer import Packer
+from scheduler.core.packing.policies import BID_PRICE
+from scheduler.core.packing.single import Single, look
+from scheduler.pricing.fitting import fit
+from scheduler.simulator.traces.lives import Lives
+from scheduler.simulator.traces.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A pod that comes `at` some second and runs for `seconds` once it has a place."""
+
+    at: float
+    request: Request
+    seconds: float
+
+    @property
+    def work(self) -> float:
+        """GPU-seconds."""
+        return self.request.total_milli / MILLI * self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """What a policy came to after the warm-up.
+
+    `allocated`: part of all GPUs, mean over time; seconds that pods waited, `wait` on average and
+    `wait_95` 95 of 100 at most, those that wait still counted with what they have waited; `waiting`
+    at the end.
+    """
+
+    allocated: float
+    wait: float
+    wait_95: float
+    waiting: int
+    came: int
+
+
+def one_pass(
+    trace: Trace, lives: Lives, *, gpus: int, load: float, longest: float
+) -> tuple[Coming, ...]:
+    """Return the trace once, `longest` seconds a pod at most, so fast that it asks for `load`.
+
+    All times of arrival are multiplied by one number: a pass takes the time in which `gpus` GPUs,
+    all in use, could do 1 ÷ `load` of its work.
+    """
+    pods = [(lives[pod.name], pod.request) for pod in trace.pods if pod.name in lives]
+    pods.sort(key=lambda each: each[0].came)
+    first, last = pods[0][0].came, pods[-1][0].came
+    plain = [Coming(life.came - first, ask, min(life.ran, longest)) for life, ask in pods]
+    seconds = math.fsum(each.work for each in plain) / gpus / load
+    pace = seconds * (1 - 1 / len(pods)) / (last - first)
+    return tuple(Coming(each.at * pace, each.request, each.seconds) for each in plain)
+
+
+def passes(*kinds: Sequence[Coming], seconds: float) -> Iterator[Coming]:
+    """Repeat each of the kinds for an equal part of the time, one after the other."""
+    part, now = seconds / len(kinds), 0.0
+    for number, kind in enumerate(kinds, start=1):
+        gap = kind[-1].at * len(kind) / max(len(kind) - 1, 1)
+        while now < part * number:
+            for each in kind:
+                yield Coming(now + each.at, each.request, each.seconds)
+            now += gap
+
+
+def play(
+    nodes: Sequence[Node],
+    coming: Iterator[Coming],
+    policy: str,
+    *,
+    seconds: float,
+    warm_up: float,
+    seed: int = 42,
+) -> Churn:
+    """Play it for so many seconds; what happens in the first `warm_up` of them isn't measured."""
+    return _Cluster(nodes, policy, seed, warm_up).play(coming, seconds)
+
+
+@dataclass(slots=True)
+class _Waits:
+    """Who waits, by request, the first first; when they came and how long they run."""
+
+    by_request: dict[Request, list[Coming]] = field(default_factory=dict)
+
+    def add(self, each: Coming) -> None:
+        self.by_request.setdefault(each.request, []).append(each)
+
+    def take(self, request: Request) -> Coming:
+        line = self.by_request[request]
+        first = line.pop(0)
+        if not line:
+            del self.by_request[request]
+        return first
+
+    def in_order(self) -> list[Request]:
+        """Return what is asked for, by who came first."""
+        return sorted(self.by_request, key=lambda request: self.by_request[request][0].at)
+
+
+class _Cluster:
+    def __init__(self, nodes: Sequence[Node], policy: str, seed: int, warm_up: float) -> None:
+        order = list(range(len(nodes)))
+        Random(seed).shuffle(order)
+        self._columns = Columns(nodes)
+        self._rank = np.array(order, dtype=np.int64)
+        self._policy, self._mixer = policy, Mixer()
+        self._mix = self._mixer.mix
+        self._packer = Packer(self._columns, policy, mix=self._mix, rank=self._rank)
+        self._may: dict[Request, list[bool]] = {}
+        self._waits, self._ends = _Waits(), list[tuple[float, int, Placement, Request]]()
+        self._warm_up, self._now, self._held, self._number = warm_up, 0.0, 0, 0
+        self._milli_seconds = 0.0
+        self._waited: list[float] = []
+
+    def play(self, coming: Iterator[Coming], seconds: float) -> Churn:
+        came = 0
+        for each in coming:
+            if each.at >= seconds:
+                break
+            self._end_until(each.at)
+            self._pass(each.at)
+            came += 1
+            self._come(each)
+        self._end_until(seconds)
+        self._pass(seconds)
+        left = [each for line in self._waits.by_request.values() for each in line]
+        self._waited += [seconds - each.at for each in left if each.at >= self._warm_up]
+        waits = np.array(self._waited or [0.0])
+        gpus = int(self._columns.cap.sum())
+        return Churn(
+            allocated=self._milli_seconds / gpus / (seconds - self._warm_up),
+            wait=float(waits.mean()),
+            wait_95=float(np.quantile(waits, 0.95)),
+            waiting=len(left),
+            came=came,
+        )
+
+    def _come(self, each: Coming) -> None:
+        self._mixer.count(each.request)
+        self._look_at_mix()
+        # Who waits for the same fits nowhere, and came first.
+        if each.request in self._waits.by_request or not self._start(each):
+            self._waits.add(each)
+
+    def _look_at_mix(self) -> None:
+        if self._policy == BID_PRICE and self._mixer.prices_are_old:
+            self._mixer.price(fit(self._columns, dict(self._mixer.to_be_priced().weights)))
+        if self._mixer.mix is not self._mix:
+            self._mix = self._mixer.mix
+            self._packer = Packer(self._columns, self._policy, mix=self._mix, rank=self._rank)
+
+    def _start(self, each: Coming, *, row: int | None = None) -> bool:
+        among = None if row is None else np.array([row])
+        place = self._packer.place(each.request, among=among, seed=self._number)
+        if place is None:
+            return False
+        self._columns.take(self._columns.row[place.node], place.slots, each.request)
+        self._held += each.request.total_milli
+        self._number += 1
+        heapq.heappush(self._ends, (self._now + each.seconds, self._number, place, each.request))
+        if each.at >= self._warm_up:
+            self._waited.append(self._now - each.at)
+        return True
+
+    def _end_until(self, until: float) -> None:
+        while self._ends and self._ends[0][0] <= until:
+            at, _, place, request = heapq.heappop(self._ends)
+            self._pass(at)
+            row = self._columns.row[place.node]
+            self._columns.give(row, place.slots, request)
+            self._held -= request.total_milli
+            self._refill(row)
+
+    def _refill(self, row: int) -> None:
+        """Start who waited for the room that is there now; elsewhere nothing fitted anyway."""
+        for request in self._waits.in_order():
+            if request not in self._may:
+                self._may[request] = allowed_models(self._columns, request).tolist()
+            while request in self._waits.by_request and self._fits(row, request):
+                first = self._waits.by_request[request][0]
+                if not self._start(first, row=row):
+                    break
+                self._waits.take(request)
+
+    def _fits(self, row: int, request: Request) -> bool:
+        single = Single.of(self._columns, row)
+        return look(self._columns, single, request, self._may[request]) is not None
+
+    def _pass(self, until: float) -> None:
+        measured = until - max(self._now, self._warm_up)
+        if measured > 0:
+            self._milli_seconds += measured * self._held
+        self._now = until

@@ -1,0 +1,95 @@
+"""Pods come and go: what is allocated over time, who waits, and for how long."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.core.model.nodes import Node
+from scheduler.core.model.requests import Request
+from scheduler.simulator.traces.churn import Churn, Coming, one_pass, passes, play
+from scheduler.simulator.traces.lives import lives_of
+from scheduler.simulator.traces.synthetic import synthetic_trace
+from tests.support.builders import node, share, whole
+
+POLICIES = pytest.mark.parametrize("policy", ["best-fit", "fgd", "bid-price"])
+
+
+def came(
+    *pods: tuple[float, Request, float], seconds: float = 100.0, warm_up: float = 0.0
+) -> Churn:
+    coming = iter([Coming(*each) for each in pods])
+    return play([node("n1", 1)], coming, "fgd", seconds=seconds, warm_up=warm_up)
+
+
+def test_what_is_held_is_measured_over_time() -> None:
+    # Half a GPU for 40 of 100 seconds, and all of it for 10.
+    done = came((0.0, share(500), 40.0), (50.0, whole(1), 10.0))
+    assert done == Churn(allocated=pytest.approx(0.3), wait=0, wait_95=0, waiting=0, came=2)
+
+
+def test_the_warm_up_is_not_measured_and_what_began_in_it_is_held_still() -> None:
+    done = came((0.0, whole(1), 60.0), seconds=100.0, warm_up=50.0)
+    assert done.allocated == pytest.approx(0.2)
+
+
+def test_who_finds_no_room_waits_and_the_first_goes_first() -> None:
+    done = came((0.0, whole(1), 10.0), (1.0, whole(1), 10.0), (2.0, whole(1), 10.0))
+    # None, nine, and eighteen seconds.
+    assert (done.wait, done.waiting) == (pytest.approx(9.0), 0)
+    assert done.allocated == pytest.approx(0.3)
+
+
+def test_who_fits_passes_who_does_not() -> None:
+    done = came((0.0, share(500), 50.0), (1.0, whole(1), 10.0), (2.0, share(500), 10.0))
+    assert done.wait == pytest.approx(49 / 3)
+
+
+def test_who_waits_at_the_end_is_counted_with_its_wait() -> None:
+    done = came((0.0, whole(1), 500.0), (40.0, whole(1), 10.0))
+    assert (done.waiting, done.wait) == (1, pytest.approx(30.0))
+
+
+@POLICIES
+def test_a_trace_asks_for_the_load_and_the_same_seed_gives_the_same(policy: str) -> None:
+    trace = synthetic_trace()
+    gpus = sum(len(each.devices) for each in trace.nodes)
+    kind = one_pass(trace, lives_of(trace), gpus=gpus, load=0.5, longest=600.0)
+    seconds = 2 * kind[-1].at
+    asked = sum(each.work for each in kind) / kind[-1].at
+    assert asked == pytest.approx(0.5 * gpus, rel=0.01)
+    runs = [
+        play(
+            trace.nodes,
+            passes(kind, kind, seconds=seconds),
+            policy,
+            seconds=seconds,
+            warm_up=700.0,
+        )
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    # Half of the GPUs are asked for, so nobody waits for long.
+    assert runs[0].allocated == pytest.approx(0.5, abs=0.05)
+    assert runs[0].wait < 1.0
+
+
+PODS = st.tuples(
+    st.floats(0, 90),
+    st.sampled_from([share(300), share(700), whole(1), whole(2)]),
+    st.floats(1, 60),
+)
+
+
+@settings(deadline=None)
+@given(pods=st.lists(PODS, max_size=25), cards=st.integers(1, 3))
+def test_no_more_is_allocated_than_there_is_and_nobody_is_lost(
+    pods: list[tuple[float, Request, float]], cards: int
+) -> None:
+    nodes: list[Node] = [node("n1", cards), node("n2", 1)]
+    coming = sorted((Coming(*each) for each in pods), key=lambda each: each.at)
+    done = play(nodes, iter(coming), "best-fit", seconds=10_000, warm_up=0)
+    assert 0 <= done.allocated <= 1
+    never = [each for each in coming if each.request.devices > cards]
+    assert done.waiting == len(never)
+    work = sum(each.work for each in coming) - sum(each.work for each in never)
+    assert done.allocated * (cards + 1) * 10_000 == pytest.approx(work)
