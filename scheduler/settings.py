@@ -45,9 +45,16 @@ class Reclaim:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Where pods go. `policy` is a name in `core.packing.policies.POLICIES`."""
+    """Where pods go. `policy` is a name in `core.packing.policies.POLICIES`.
+
+    What people ask for is counted: after `remembered_requests` each one counts half. Of policy
+    bid-price: once `prices_after` more was asked for, as a part of what is remembered, or the
+    cluster has changed by a quarter, prices are worked out anew.
+    """
 
     policy: str = "fgd"
+    remembered_requests: int = 40_000
+    prices_after: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)

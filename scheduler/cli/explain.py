@@ -16,8 +16,10 @@ from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.podreader import gates_of, read_pod
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.requests import Spreading
 from scheduler.core.model.stored import mapping
 from scheduler.core.model.verdicts import Reason
+from scheduler.core.packing.policies import POLICIES
 
 
 @click.command("explain")
@@ -72,10 +74,33 @@ def _placed(seen: Look, holding: Holding) -> Iterator[str]:
             f"{slot.memory_mib} MiB{beside}."
         )
     if place.slots:
-        yield (
-            f'Chosen by policy "{seen.settings.packing.policy}": of the places that fitted, '
-            "the one that left the least room that others can't use."
+        yield _why_there(seen, holding)
+
+
+def _why_there(seen: Look, holding: Holding) -> str:
+    """Say what the policy finds of its place now, beside the others."""
+    node, spreads = holding.placement.node, holding.pod.request.spreading is Spreading.SPREAD
+    policy = "spread" if spreads else seen.settings.packing.policy
+    if POLICIES[policy].by_chance:
+        return f'Chosen by policy "{policy}": by chance, of the places that fitted.'
+    tells = POLICIES[policy].tells
+    ranked = seen.ranked(holding)
+    scores = dict(ranked)
+    if node not in scores:
+        return f'Chosen by policy "{policy}"; the node takes nothing new at present.'
+    others = [each for each in ranked if each[0] != node]
+    if not others:
+        return f'Chosen by policy "{policy}": no other node has room for it now.'
+    name, score = others[0]
+    if ranked[0][0] == node:
+        return (
+            f'Chosen by policy "{policy}", which would choose it again of {len(ranked)} nodes: '
+            f"{tells(scores[node])}; next comes {name}: {tells(score)}."
         )
+    return (
+        f'Chosen by policy "{policy}". As things stand now it would choose {name}: '
+        f"{tells(score)}; here: {tells(scores[node])}."
+    )
 
 
 def _in_line(seen: Look, pod: Pod) -> Iterator[str]:

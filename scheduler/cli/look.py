@@ -21,6 +21,7 @@ from scheduler.core.cycle.latest import Latest, latest
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
+from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, TenantName
@@ -30,9 +31,12 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.stored import mapping
 from scheduler.core.model.verdicts import Verdict
+from scheduler.core.packing.packer import Packer
+from scheduler.core.packing.policies import BID_PRICE
 from scheduler.kube.client import Client
 from scheduler.kube.paging import list_all
 from scheduler.kube.resources import PODS
+from scheduler.pricing.fitting import fit
 from scheduler.settings import Settings
 
 PAGE = 500
@@ -72,6 +76,15 @@ class Look:
         """How a round would decide."""
         return profile_of(self.settings, self.parts.controller.mixer.mix)
 
+    def ranked(self, holding: Holding) -> tuple[tuple[NodeName, int], ...]:
+        """Return nodes for such a pod were it not there, and their scores, the best first."""
+        ledger, pod, place = self.parts.ledger, holding.pod, holding.placement
+        columns = ledger.columns.copy()
+        row = columns.row[place.node]
+        columns.give(row, place.slots_at(columns.uuids[row]) or (), pod.request)
+        packer = Packer(columns, self.profile.policy, mix=self.profile.mix)
+        return packer.scored(pod.request, among=ledger.eligibility.now(pod.constraints))
+
     def _waiting(self, *more: Pod) -> list[Pod]:
         return [*self.parts.controller.queue.pods.values(), *more]
 
@@ -101,6 +114,10 @@ async def look(client: Client, settings: Settings) -> Look:
     pods, _ = await list_all(client, PODS.list_path(), page=PAGE)
     parts.feed.replace(pods)
     parts.restore_lags(clock.now())
+    if settings.packing.policy == BID_PRICE:
+        # As `serve` does beside its rounds; it has seen more than what is here now.
+        mixer = parts.controller.mixer
+        mixer.price(fit(parts.ledger.columns, dict(mixer.to_be_priced().weights)))
     return Look(parts, settings, clock.now(), {_key(pod): pod for pod in pods}, client.namespace)
 
 

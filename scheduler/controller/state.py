@@ -44,7 +44,9 @@ class State:
         self._patiences = (settings.fairness.reserve_seconds, settings.reclaim.patience_seconds)
         self._reclaims = settings.reclaim.patience_seconds is not None
         self.lives = Lives(settings.reclaim.grace_seconds)
-        self.queue, self.mixer = Queue(), Mixer()
+        packing = settings.packing
+        self.queue = Queue()
+        self.mixer = Mixer(remembered=packing.remembered_requests, price_news=packing.prices_after)
         self.departures: dict[PodUID, Departure] = {}
         self.journeys, self.casualties = Journeys(), Casualties(ledger)
         self.backoffs, self.strikes = Backoffs(), Strikes()

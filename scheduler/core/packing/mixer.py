@@ -10,9 +10,9 @@ from scheduler.core.packing.prices import Bids
 KINDS_KEPT = 1024
 """Different requests that are remembered; the rarest are forgotten first."""
 
-MEMORY = 20_000
-"""Twice so many requests are counted before each of them counts half: a mix that drifts is
-followed, and what was asked for long ago is forgotten."""
+REMEMBERED = 40_000
+"""After so many requests each of them counts half: a mix that drifts is followed, and what was
+asked for long ago is forgotten."""
 
 NEWS = 0.05
 """How much more must have been counted before the mix is made anew."""
@@ -24,7 +24,9 @@ PRICE_NEWS = 0.25
 class Mixer:
     """Counts requests of pods; each pod once, by whoever calls. `seen`: how many ever were."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembered: int = REMEMBERED, price_news: float = PRICE_NEWS) -> None:
+        """Prices are old once `price_news` more was counted, as a part of what is remembered."""
+        self._most, self._price_news = max(remembered, 2), price_news
         self._counts: Counter[Request] = Counter()
         self._remembered = self.seen = 0
         self._mix, self._next = Mix(()), 1.0
@@ -44,13 +46,13 @@ class Mixer:
 
     @property
     def prices_are_old(self) -> bool:
-        """Whether a quarter more was counted since prices were last worked out."""
+        """Whether so much more was counted since prices were last worked out."""
         return self.seen >= self._outdated_at
 
     def to_be_priced(self) -> Mix:
         """Return the mix that prices are worked out for now."""
         mix = self.mix
-        self._outdated_at = self.seen + max(1.0, PRICE_NEWS * mix.total)
+        self._outdated_at = self.seen + max(1.0, self._price_news * mix.total)
         return mix
 
     def price(self, bids: Sequence[Bids]) -> None:
@@ -65,7 +67,7 @@ class Mixer:
         self.seen += 1
         if len(self._counts) > 2 * KINDS_KEPT:
             self._remember(dict(self._counts.most_common(KINDS_KEPT)))
-        if self._remembered >= 2 * MEMORY:
+        if self._remembered >= self._most:
             halves = {kind: times // 2 for kind, times in self._counts.items()}
             self._remember({kind: times for kind, times in halves.items() if times})
 

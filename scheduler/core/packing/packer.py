@@ -150,6 +150,19 @@ class Packer:
             rows = self._ranking_among(kept, policy, among, count)
         return tuple(self._columns.names[row] for row in rows)
 
+    def scored(
+        self, request: Request, *, among: Ints | None = None
+    ) -> tuple[tuple[NodeName, int], ...]:
+        """Return all nodes with room for the request and their scores, the best first.
+
+        `among`: only these rows. What scores mean differs by policy: see Policy.tells.
+        """
+        kept, policy = self._known(request), self._policy_of(request)
+        rows = np.arange(len(self._columns.names)) if among is None else among
+        ranked = self._ranking_among(kept, policy, rows, max(len(rows), 1))
+        scores, of = kept.scores, self._classes.of
+        return tuple((self._columns.names[row], int(scores[of[row]]) // _RANKS) for row in ranked)
+
     def fits(self, request: Request) -> bool:
         """Whether there is room anywhere."""
         kept = self._known(request)

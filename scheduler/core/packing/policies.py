@@ -16,6 +16,7 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing import bidprice, fgd
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
+from scheduler.core.packing.prices import GPU
 from scheduler.core.packing.single import Seen
 
 BID_PRICE = "bid-price"
@@ -43,7 +44,8 @@ class Policy:
 
     `order`: by so much of the score the last node is worse than the first one. Below it the order
     of nodes decides among equals only. `by_hosted`: what a node hosts counts.
-    `one` gives the same score, faster for few rows; None for policies that have no such.
+    `one` gives the same score, faster for few rows; None for policies that have no such. `tells`
+    what a score means, for people.
     """
 
     score: Score
@@ -52,6 +54,7 @@ class Policy:
     order: int = 0
     by_hosted: bool = False
     one: ScoreOne | None = None
+    tells: Callable[[int], str] = "score {}".format
 
 
 def tightest(seen: Candidates) -> Ints:
@@ -132,14 +135,28 @@ def spread(columns: Columns, seen: Candidates, mix: Mix) -> Ints:
     return np.where(seen.devices, seen.room, -1)
 
 
+def _how_full(score: int) -> str:
+    return f"{score} of 100 for how full the node gets"
+
+
+def _how_useful(score: int) -> str:
+    return f"{score} of 100 for how useful what stays free is to others (50: as before)"
+
+
+def _how_dear(score: int) -> str:
+    return f"it takes {-score / GPU:.3f} GPUs of what others would pay for"
+
+
 POLICIES = {
     "random": Policy(random, tightest, by_chance=True),
-    "best-fit": Policy(best_fit, tightest, one=best_fit_one),
+    "best-fit": Policy(best_fit, tightest, one=best_fit_one, tells=_how_full),
     "dot-product": Policy(dot_product, tightest),
     "gpu-packing": Policy(gpu_packing, tightest),
     "gpu-clustering": Policy(gpu_clustering, tightest, by_hosted=True),
-    "fgd": Policy(fgd.score, tightest, one=fgd.score_one),
-    BID_PRICE: Policy(bidprice.score, tightest, order=bidprice.ORDER, one=bidprice.score_one),
+    "fgd": Policy(fgd.score, tightest, one=fgd.score_one, tells=_how_useful),
+    BID_PRICE: Policy(
+        bidprice.score, tightest, order=bidprice.ORDER, one=bidprice.score_one, tells=_how_dear
+    ),
     "spread": Policy(spread, emptiest),
 }
 

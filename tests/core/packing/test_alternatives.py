@@ -45,3 +45,15 @@ def test_a_node_that_runs_as_many_pods_as_it_may_is_none() -> None:
     assert packer.others(share(500), NodeName("n1"), 2) == ("n2",)
     columns.take(1, (), cpu_only(0))
     assert packer.others(share(500), NodeName("n1"), 2) == ()
+
+
+def test_all_nodes_with_room_are_told_with_their_scores() -> None:
+    columns = Columns([node(f"n{number}", number) for number in (4, 1, 0, 2)])
+    packer = Packer(columns, "best-fit")
+    ranked = packer.scored(whole(1))
+    assert [name for name, _ in ranked] == ["n1", "n2", "n4"]
+    scores = [score for _, score in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[2]
+    assert packer.scored(whole(1), among=np.array([0, 3])) == ranked[1:]
+    assert packer.scored(whole(5)) == ()

@@ -1,6 +1,6 @@
 """The mix of what people ask for, as it is counted."""
 
-from scheduler.core.packing.mixer import KINDS_KEPT, MEMORY, Mixer
+from scheduler.core.packing.mixer import KINDS_KEPT, Mixer
 from tests.support.builders import share, whole
 
 
@@ -44,8 +44,12 @@ def test_the_rarest_kinds_are_forgotten_first() -> None:
     assert dict(mixer.mix.weights)[whole(8)] == 3
 
 
+MEMORY = 500
+"""Half of what is remembered."""
+
+
 def test_what_was_asked_for_long_ago_is_forgotten() -> None:
-    mixer = Mixer()
+    mixer = Mixer(remembered=2 * MEMORY)
     for request in (whole(), share(500)):
         for _ in range(2 * MEMORY):
             mixer.count(request)
@@ -56,7 +60,7 @@ def test_what_was_asked_for_long_ago_is_forgotten() -> None:
 
 
 def test_a_mix_that_is_full_still_follows() -> None:
-    mixer = Mixer()
+    mixer = Mixer(remembered=2 * MEMORY)
     for _ in range(2 * MEMORY):
         mixer.count(whole())
     before = mixer.mix
@@ -64,3 +68,16 @@ def test_a_mix_that_is_full_still_follows() -> None:
         mixer.count(share(500))
     assert mixer.mix is not before
     assert share(500) in dict(mixer.mix.weights)
+
+
+def test_prices_are_old_once_so_much_more_was_asked_for() -> None:
+    mixer = Mixer(price_news=0.5)
+    assert not mixer.prices_are_old
+    for _ in range(100):
+        mixer.count(whole())
+    assert mixer.prices_are_old
+    assert dict(mixer.to_be_priced().weights) == {whole(): 100}
+    for number in range(50):
+        assert not mixer.prices_are_old, number
+        mixer.count(whole())
+    assert mixer.prices_are_old
