@@ -103,7 +103,10 @@ class Packer:
         self._mix = Mix(()) if mix is None else mix.twin()
         self._given_rank = rank
         self._kept: OrderedDict[Request, _Kept] = OrderedDict()
-        self._start_over()
+        # Nothing is worked out before it is asked for: most rounds ask for nothing.
+        self._epoch = -1
+        self._classes: Classes
+        self._places = self._dear = np.zeros(0, dtype=np.int64)
 
     def place(
         self, request: Request, *, among: Ints | None = None, seed: int = 0
