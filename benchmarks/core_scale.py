@@ -12,6 +12,7 @@ import resource
 import statistics
 import sys
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -74,15 +75,26 @@ def plain_loop() -> float:
     return perf_counter() - started
 
 
-def cost(nodes: int, policy: str) -> float:
-    """Seconds a placement: half of all GPUs are taken, then pods come and the oldest go."""
-    columns = Columns(cluster(nodes))
+def cost(nodes: int, policy: str, *, loaded: bool = False, tainted: bool = False) -> float:
+    """Seconds a placement: half of all GPUs are taken, then pods come and the oldest go.
+
+    `loaded`: agents measured some load on each card; `tainted`: pods may not go to the first node.
+    """
+    described = cluster(nodes)
+    if loaded:
+        dice = random.Random(4)
+        described = [
+            replace(n, devices=tuple(replace(d, load=dice.randrange(1000)) for d in n.devices))
+            for n in described
+        ]
+    columns = Columns(described)
+    among = np.arange(1, nodes) if tainted else None
     packer = Packer(columns, policy, mix=mix_for(policy, columns))
     taken: deque[tuple[Placement, Request]] = deque()
     half, held = nodes * 4_000, 0
 
     def place(request: Request) -> int:
-        found = packer.place(request)
+        found = packer.place(request, among=among)
         if found is None:
             return 0
         columns.take(columns.row[found.node], found.slots, request)
@@ -103,9 +115,12 @@ def cost(nodes: int, policy: str) -> float:
 
 def costs(plot: Path | None) -> None:
     found = {policy: [cost(nodes, policy) for nodes in SIZES] for policy in POLICIES}
-    print("| microseconds, nodes × 8 GPUs | " + " | ".join(POLICIES) + " |")
+    found["fgd, a tainted node"] = [cost(nodes, "fgd", tainted=True) for nodes in SIZES]
+    found["fgd, measured load"] = [cost(nodes, "fgd", loaded=True) for nodes in SIZES]
+    print("| microseconds, nodes × 8 GPUs | " + " | ".join(found) + " |")
     for at, nodes in enumerate(SIZES):
-        print(f"| {nodes:,} | " + " | ".join(f"{found[p][at] * 1e6:.0f}" for p in POLICIES) + " |")
+        cells = [f"{seconds[at] * 1e6:.0f}" for seconds in found.values()]
+        print(f"| {nodes:,} | {' | '.join(cells)} |")
     for policy, seconds in found.items():
         grows = np.polyfit(np.log(SIZES), np.log(seconds), 1)[0]
         print(

@@ -1,4 +1,4 @@
-"""Packing with departures: `python benchmarks/departures.py [--seeds 2] [--days 2] [--drift]`.
+"""Packing with departures: `python benchmarks/departures.py [--seeds 42-43] [--days 2] [--drift]`.
 
 The default openb trace on a quarter of its nodes: its own arrivals and durations (a day at most),
 again and again, made so fast that 90, 100 and 110 % of all GPUs are asked for. With --drift the mix
@@ -57,18 +57,20 @@ def run(task: tuple[tuple[str, ...], int, str, int, float]) -> Churn:
     return play(kinds[0][0].nodes, coming, policy, seconds=seconds, warm_up=warm_up, seed=seed)
 
 
-def table(cases: Sequence[tuple[str, ...]], seeds: Sequence[int], days: float) -> None:
+def table(
+    cases: Sequence[tuple[str, ...]], policies: Sequence[str], seeds: Sequence[int], days: float
+) -> None:
     tasks = [
         (names, load, policy, seed, days)
-        for names in cases for load in LOADS for policy in POLICIES for seed in seeds
+        for names in cases for load in LOADS for policy in policies for seed in seeds
     ]  # fmt: skip
     found: dict[tuple[object, ...], list[Churn]] = {}
     for at, done in side_by_side(run, tasks, jobs=os.cpu_count() or 1):
         found.setdefault(tasks[at][:3], []).append(done)
-    print("| trace | load | " + " | ".join(POLICIES) + " |")
+    print("| trace | load | " + " | ".join(policies) + " |")
     for names in cases:
         for load in LOADS:
-            cells = [cell(found[names, load, policy]) for policy in POLICIES]
+            cells = [cell(found[names, load, policy]) for policy in policies]
             print(f"| {', then '.join(names)} | {load} % | " + " | ".join(cells) + " |")
 
 
@@ -81,7 +83,8 @@ def cell(runs: Sequence[Churn]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=2, help="how many orders of nodes")
+    parser.add_argument("--seeds", default="42-43", help="orders of nodes, from one to another")
+    parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--days", type=float, default=2.0, help="virtual days of each mix")
     parser.add_argument("--drift", action="store_true", help="change the mix in the middle")
     chosen = parser.parse_args()
@@ -89,7 +92,9 @@ def main() -> None:
     cases = DRIFTS if chosen.drift else (("default",),)
     if find_traces(None, os.environ) is None:
         print("no traces found, so this is the synthetic one", file=sys.stderr)
-    table(cases, range(42, 42 + chosen.seeds), chosen.days)
+    first, _, last = chosen.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    table(cases, chosen.policies.split(","), seeds, chosen.days)
     print(f"took {time.perf_counter() - began:.0f} s")
 
 

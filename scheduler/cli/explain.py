@@ -84,10 +84,12 @@ def _why_there(seen: Look, holding: Holding) -> str:
     if POLICIES[policy].by_chance:
         return f'Chosen by policy "{policy}": by chance, of the places that fitted.'
     tells = POLICIES[policy].tells
+    if (why := seen.objection(holding)) is not None:
+        return f'Chosen by policy "{policy}"; nothing new goes there at present: {why}.'
     ranked = seen.ranked(holding)
     scores = dict(ranked)
     if node not in scores:
-        return f'Chosen by policy "{policy}"; the node takes nothing new at present.'
+        return f'Chosen by policy "{policy}"; such a pod would find too little room there now.'
     others = [each for each in ranked if each[0] != node]
     if not others:
         return f'Chosen by policy "{policy}": no other node has room for it now.'

@@ -74,7 +74,21 @@ class Look:
     @property
     def profile(self) -> Profile:
         """How a round would decide."""
+        mixer = self.parts.controller.mixer
+        if self.settings.packing.policy == BID_PRICE and mixer.prices_are_old:
+            # As `serve` does beside its rounds; it has seen more than what is here now.
+            mixer.price(fit(self.parts.ledger.columns, dict(mixer.to_be_priced().weights)))
         return profile_of(self.settings, self.parts.controller.mixer.mix)
+
+    def objection(self, holding: Holding) -> str | None:
+        """Say why no such pod would go to its node now; None if nothing keeps it off."""
+        ledger, node = self.parts.ledger, holding.placement.node
+        if node not in ledger.nodes:
+            return "the node isn't known, or publishes no GPUs"
+        if node in ledger.closed or not ledger.nodes[node].open:
+            return ledger.closed.get(node) or "it is cordoned"
+        row = ledger.columns.row[node]
+        return ledger.eligibility.objection(holding.pod.constraints, row, passing=True) or None
 
     def ranked(self, holding: Holding) -> tuple[tuple[NodeName, int], ...]:
         """Return nodes for such a pod were it not there, and their scores, the best first."""
@@ -104,7 +118,7 @@ class Look:
 
 async def look(client: Client, settings: Settings) -> Look:
     """Read all that `serve` would follow; raises what Client.get raises."""
-    clock, still = SystemClock(), _Still()
+    clock, still = SystemClock(), Still()
     parts = assemble(Ledger(), settings, clock=clock, applier=still, watcher=still)
     others = [(resource, sink) for resource, sink in parts.sinks.items() if resource != PODS]
     lists = [list_all(client, resource.list_path(), page=PAGE) for resource, _ in others]
@@ -114,10 +128,6 @@ async def look(client: Client, settings: Settings) -> Look:
     pods, _ = await list_all(client, PODS.list_path(), page=PAGE)
     parts.feed.replace(pods)
     parts.restore_lags(clock.now())
-    if settings.packing.policy == BID_PRICE:
-        # As `serve` does beside its rounds; it has seen more than what is here now.
-        mixer = parts.controller.mixer
-        mixer.price(fit(parts.ledger.columns, dict(mixer.to_be_priced().weights)))
     return Look(parts, settings, clock.now(), {_key(pod): pod for pod in pods}, client.namespace)
 
 
@@ -150,7 +160,7 @@ def _key(pod: PodJSON) -> str:
     return f"{metadata.get('namespace')}/{metadata.get('name')}"
 
 
-class _Still:
+class Still:
     """Carries nothing out, counts nothing."""
 
     async def release(self, admit: Admit) -> bool:

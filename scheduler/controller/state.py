@@ -18,14 +18,14 @@ from scheduler.controller.strikes import Strikes
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
-from scheduler.core.model.errors import LedgerError
+from scheduler.core.model.errors import InvalidInput, LedgerError
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
-from scheduler.core.packing.mixer import Mixer
-from scheduler.settings import Settings
+from scheduler.core.packing.mixer import LEAST_REMEMBERED, Mixer
+from scheduler.settings import Packing, Settings
 
 
 class State:
@@ -44,9 +44,7 @@ class State:
         self._patiences = (settings.fairness.reserve_seconds, settings.reclaim.patience_seconds)
         self._reclaims = settings.reclaim.patience_seconds is not None
         self.lives = Lives(settings.reclaim.grace_seconds)
-        packing = settings.packing
-        self.queue = Queue()
-        self.mixer = Mixer(remembered=packing.remembered_requests, price_news=packing.prices_after)
+        self.queue, self.mixer = Queue(), _mixer(settings.packing)
         self.departures: dict[PodUID, Departure] = {}
         self.journeys, self.casualties = Journeys(), Casualties(ledger)
         self.backoffs, self.strikes = Backoffs(), Strikes()
@@ -236,3 +234,12 @@ class State:
         for tenant in set(tenants):
             if tenant in self.tree:
                 yield from self.tree.path(tenant)
+
+
+def _mixer(packing: Packing) -> Mixer:
+    if packing.remembered_requests < LEAST_REMEMBERED:
+        raise InvalidInput(
+            f"packing.remembered_requests is {packing.remembered_requests}; write "
+            f"{LEAST_REMEMBERED} or more, so that kinds of requests that are rare aren't forgotten"
+        )
+    return Mixer(remembered=packing.remembered_requests, price_news=packing.prices_after)

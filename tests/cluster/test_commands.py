@@ -116,6 +116,10 @@ def test_they_go_by_the_settings_of_the_installation(
         other = standin.deployment("equipoise-settings-5g2f", policy="spread")
         api.put(f"{deployments}/equipoise-scheduler", other)
         assert 'by policy "spread"' in run(plane, "explain", f"{namespace}/small")
+        priced = standin.deployment("equipoise-settings-5g2f", policy="bid-price")
+        api.put(f"{deployments}/equipoise-scheduler", priced)
+        # Prices are worked out, from what is there.
+        assert 'by policy "bid-price"' in run(plane, "explain", f"{namespace}/small")
     finally:
         api.delete(f"{deployments}/equipoise-scheduler")
         api.delete(f"{maps}/equipoise-settings-5g2f")

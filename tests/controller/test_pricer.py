@@ -1,10 +1,15 @@
 """Prices follow what is asked for, and the cluster; never for every pod."""
 
+import pytest
+
 from scheduler.clock import SystemClock
 from scheduler.controller.pricer import Pricer
+from scheduler.controller.state import State
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mixer import Mixer
+from scheduler.settings import Packing, Settings
 from tests.support.builders import node, share
 
 
@@ -67,3 +72,9 @@ async def test_where_nobody_asked_yet_nothing_has_a_price() -> None:
     world = World()
     await world.pricer.look()
     assert world.mixer.mix.bids == ()
+
+
+def test_too_short_a_memory_is_refused() -> None:
+    settings = Settings(packing=Packing(remembered_requests=100))
+    with pytest.raises(InvalidInput, match="packing.remembered_requests is 100; write 2048 or mo"):
+        State(Ledger(), clock=SystemClock(), settings=settings, active=True)

@@ -14,6 +14,9 @@ REMEMBERED = 40_000
 """After so many requests each of them counts half: a mix that drifts is followed, and what was
 asked for long ago is forgotten."""
 
+LEAST_REMEMBERED = 2 * KINDS_KEPT
+"""With less, halving would forget whatever was seen once."""
+
 NEWS = 0.05
 """How much more must have been counted before the mix is made anew."""
 

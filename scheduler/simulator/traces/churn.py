@@ -15,6 +15,7 @@ import numpy as np
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
@@ -38,7 +39,7 @@ class Coming:
 
     @property
     def work(self) -> float:
-        """GPU-seconds."""
+        """GPU-seconds; 0 for a request by memory, which counts by the card it lands on."""
         return self.request.total_milli / MILLI * self.seconds
 
 
@@ -77,12 +78,16 @@ def one_pass(
 
 def passes(*kinds: Sequence[Coming], seconds: float) -> Iterator[Coming]:
     """Repeat each of the kinds for an equal part of the time, one after the other."""
-    part, now = seconds / len(kinds), 0.0
+    part = seconds / len(kinds)
     for number, kind in enumerate(kinds, start=1):
         gap = kind[-1].at * len(kind) / max(len(kind) - 1, 1)
-        while now < part * number:
-            for each in kind:
-                yield Coming(now + each.at, each.request, each.seconds)
+        now, until = part * (number - 1), part * number
+        while now < until:
+            yield from (
+                Coming(now + each.at, each.request, each.seconds)
+                for each in kind
+                if now + each.at < until
+            )
             now += gap
 
 
@@ -95,7 +100,12 @@ def play(
     warm_up: float,
     seed: int = 42,
 ) -> Churn:
-    """Play it for so many seconds; what happens in the first `warm_up` of them isn't measured."""
+    """Play it for so many seconds; what happens in the first `warm_up` of them isn't measured.
+
+    Raises InvalidInput if nothing is left to be measured.
+    """
+    if warm_up >= seconds:
+        raise InvalidInput(f"nothing is left of {seconds:.0f} s to be measured; play for longer")
     return _Cluster(nodes, policy, seed, warm_up).play(coming, seconds)
 
 
@@ -178,7 +188,7 @@ class _Cluster:
         if place is None:
             return False
         self._columns.take(self._columns.row[place.node], place.slots, each.request)
-        self._held += each.request.total_milli
+        self._held += place.milli
         self._number += 1
         heapq.heappush(self._ends, (self._now + each.seconds, self._number, place, each.request))
         if each.at >= self._warm_up:
@@ -191,7 +201,7 @@ class _Cluster:
             self._pass(at)
             row = self._columns.row[place.node]
             self._columns.give(row, place.slots, request)
-            self._held -= request.total_milli
+            self._held -= place.milli
             self._refill(row)
 
     def _refill(self, row: int) -> None:

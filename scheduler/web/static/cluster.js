@@ -17,7 +17,7 @@ function tiles(cluster) {
     { name: "GPUs", value: gpus(cluster.gpus), note: plural(cluster.devices, "device") },
     { name: "allocated", value: gpus(cluster.allocated), note: part(cluster.allocated) },
     { name: "free", value: gpus(cluster.free), note: part(cluster.free) },
-    { name: "fragmented", value: gpus(cluster.fragmented), note: mainly(cluster.fragments) },
+    { name: "fragmented", value: gpus(cluster.fragmented), note: mainly(cluster) },
     {
       name: "oversold",
       value: gpus(cluster.oversold),
@@ -41,9 +41,10 @@ const CAUSES = {
 };
 
 // The cause of most of it; no more fits a tile.
-function mainly(fragments) {
+function mainly({ free, fragments }) {
   const [cause, amount] = Object.entries(fragments).sort(([, a], [, b]) => b - a)[0];
-  return amount > 0 ? `${CAUSES[cause]}: ${gpus(amount)}` : "all that is free can be used";
+  if (amount > 0) return `${CAUSES[cause]}: ${gpus(amount)}`;
+  return free > 0 ? "what is free is of use" : "nothing is free";
 }
 
 function create({ name }) {

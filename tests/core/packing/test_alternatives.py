@@ -1,9 +1,12 @@
 """Other nodes that a pod is pinned to, should its planned one fail meanwhile."""
 
 import numpy as np
+import pytest
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.ids import NodeName
+from scheduler.core.model.requests import MAX_DEVICES
+from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from tests.support.builders import cpu_only, node, share, whole
 
@@ -45,6 +48,33 @@ def test_a_node_that_runs_as_many_pods_as_it_may_is_none() -> None:
     assert packer.others(share(500), NodeName("n1"), 2) == ("n2",)
     columns.take(1, (), cpu_only(0))
     assert packer.others(share(500), NodeName("n1"), 2) == ()
+
+
+def test_where_nearly_all_rows_are_asked_about_the_answer_is_that_of_a_look_at_all() -> None:
+    nodes = [node(f"n{number}", 1 + number % 3) for number in range(200)]
+    columns = Columns(nodes)
+    packer = Packer(columns, "best-fit")
+    for left_out in ([0], [1, 4, 7], list(range(0, 99))):
+        rows = np.array([at for at in range(200) if at not in left_out])
+        best = [name for name, _ in packer.scored(share(500)) if columns.row[name] in rows]
+        assert list(packer.ranked(share(500), 5, among=rows)) == best[:5]
+        found = packer.place(share(500), among=rows)
+        assert found is not None
+        assert found.node == best[0]
+        # An array that is another one by now, though it may lie where the first one was.
+        del rows
+    assert packer.ranked(share(500), 0, among=np.arange(3)) == ()
+    assert packer.ranked(share(500), 300, among=np.arange(1, 200)) == tuple(
+        name for name, _ in packer.scored(share(500), among=np.arange(1, 200))
+    )
+
+
+@pytest.mark.parametrize("policy", ["best-fit", "fgd", "bid-price"])
+def test_the_largest_node_that_may_be_is_filled_by_one_pod(policy: str) -> None:
+    columns = Columns([node("n1", MAX_DEVICES)])
+    found = Packer(columns, policy, mix=Mix([(whole(1), 1)])).place(whole(MAX_DEVICES))
+    assert found is not None
+    assert len(found.slots) == MAX_DEVICES
 
 
 def test_all_nodes_with_room_are_told_with_their_scores() -> None:

@@ -235,6 +235,13 @@ def test_chance_is_roughly_fair_to_nodes_and_devices() -> None:
     assert all(abs(count - 100) < 5 * 10 for count in devices.values())
 
 
+def test_measured_load_is_nothing_to_chance() -> None:
+    busy = node("n9", [device("n9/0", load=900)])
+    packer = Packer(Columns([*(node(f"n{number}", 1) for number in range(7)), busy]), "random")
+    places = [packer.place(share(500), seed=seed) for seed in range(200)]
+    assert {place.node for place in places if place} == {*(f"n{at}" for at in range(7)), "n9"}
+
+
 def test_chance_chooses_only_what_fits() -> None:
     nodes = [node("n1", 0), node("n2", 1), node("n3", open=False)]
     places = {found_by_chance(nodes, seed) for seed in range(20)}

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.requests import Request
 from scheduler.simulator.traces.churn import Churn, Coming, one_pass, passes, play
 from scheduler.simulator.traces.lives import lives_of
 from scheduler.simulator.traces.synthetic import synthetic_trace
-from tests.support.builders import node, share, whole
+from tests.support.builders import by_memory, node, share, whole
 
 POLICIES = pytest.mark.parametrize("policy", ["best-fit", "fgd", "bid-price"])
 
@@ -44,6 +45,22 @@ def test_who_finds_no_room_waits_and_the_first_goes_first() -> None:
 def test_who_fits_passes_who_does_not() -> None:
     done = came((0.0, share(500), 50.0), (1.0, whole(1), 10.0), (2.0, share(500), 10.0))
     assert done.wait == pytest.approx(49 / 3)
+
+
+def test_a_mix_ends_where_the_next_one_begins() -> None:
+    kinds = [[Coming(0.0, ask, 1.0), Coming(3.0, ask, 1.0)] for ask in (whole(1), share(500))]
+    coming = list(passes(*kinds, seconds=20.0))
+    assert [each.at for each in coming if each.request == whole(1)] == [0.0, 3.0, 6.0, 9.0]
+    assert [each.at for each in coming if each.request != whole(1)] == [10.0, 13.0, 16.0, 19.0]
+
+
+def test_something_must_be_left_to_measure() -> None:
+    with pytest.raises(InvalidInput, match="play for longer"):
+        came((0.0, whole(1), 10.0), seconds=100.0, warm_up=100.0)
+
+
+def test_a_request_by_memory_counts_by_the_card_that_it_lands_on() -> None:
+    assert came((0.0, by_memory(8_000), 50.0)).allocated == pytest.approx(0.25)
 
 
 def test_who_waits_at_the_end_is_counted_with_its_wait() -> None:
