@@ -94,9 +94,9 @@ def _why_there(seen: Look, holding: Holding) -> str:
     if not others:
         return f'Chosen by policy "{policy}": no other node has room for it now.'
     name, score = others[0]
-    if ranked[0][0] == node:
+    if scores[node] >= score:
         return (
-            f'Chosen by policy "{policy}", which would choose it again of {len(ranked)} nodes: '
+            f'Chosen by policy "{policy}", which finds none of {len(ranked)} nodes better now: '
             f"{tells(scores[node])}; next comes {name}: {tells(score)}."
         )
     return (

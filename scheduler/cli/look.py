@@ -116,10 +116,15 @@ class Look:
         )
 
 
+def still_parts(settings: Settings) -> Assembly:
+    """Return what `serve` consists of, around an empty ledger, with nothing that carries it out."""
+    still = _Still()
+    return assemble(Ledger(), settings, clock=SystemClock(), applier=still, watcher=still)
+
+
 async def look(client: Client, settings: Settings) -> Look:
     """Read all that `serve` would follow; raises what Client.get raises."""
-    clock, still = SystemClock(), Still()
-    parts = assemble(Ledger(), settings, clock=clock, applier=still, watcher=still)
+    parts, clock = still_parts(settings), SystemClock()
     others = [(resource, sink) for resource, sink in parts.sinks.items() if resource != PODS]
     lists = [list_all(client, resource.list_path(), page=PAGE) for resource, _ in others]
     for (_, sink), (items, _) in zip(others, await asyncio.gather(*lists), strict=True):
@@ -160,7 +165,7 @@ def _key(pod: PodJSON) -> str:
     return f"{metadata.get('namespace')}/{metadata.get('name')}"
 
 
-class Still:
+class _Still:
     """Carries nothing out, counts nothing."""
 
     async def release(self, admit: Admit) -> bool:

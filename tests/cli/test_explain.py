@@ -4,11 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.cli.assembly import assemble
 from scheduler.cli.explain import sentences
-from scheduler.cli.look import Look, Still
-from scheduler.clock import SystemClock
-from scheduler.core.ledger.ledger import Ledger
+from scheduler.cli.look import Look, still_parts
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request, Spreading
@@ -27,9 +24,9 @@ def said(
     spread: bool = False,
 ) -> str:
     """Return the sentence on the choice, for a pod that runs there."""
-    settings, still = Settings(packing=Packing(policy=policy)), Still()
-    ledger = Ledger(nodes)
-    parts = assemble(ledger, settings, clock=SystemClock(), applier=still, watcher=still)
+    settings = Settings(packing=Packing(policy=policy))
+    parts = still_parts(settings)
+    parts.ledger.put_nodes(nodes)
     annotations = {"equipoise.dev/gpu-fraction": asks[0]}
     if spread:
         annotations["equipoise.dev/placement"] = "spread"
@@ -38,7 +35,7 @@ def said(
         "spec": {"containers": [{"name": "c"}]},
     }
     request = replace(asks[1], spreading=Spreading.SPREAD) if spread else asks[1]
-    ledger.bind(pod("p", request), placement)
+    parts.ledger.bind(pod("p", request), placement)
     for _ in range(8):
         parts.controller.mixer.count(asks[1])
     seen = Look(parts, settings, 0.0, {"ns/p": stored}, "ns")
@@ -51,7 +48,7 @@ SMALL, LARGE = node("small", 1), node("large", 2)
 @pytest.mark.parametrize("policy", ["best-fit", "fgd", "bid-price", "gpu-packing"])
 def test_what_is_still_the_best_is_told_with_the_next_one(policy: str) -> None:
     told = said([SMALL, LARGE], place("small", (0, 500, 8_000)), policy=policy)
-    assert told.startswith(f'Chosen by policy "{policy}", which would choose it again of 2 nodes: ')
+    assert told.startswith(f'Chosen by policy "{policy}", which finds none of 2 nodes better now: ')
     assert "; next comes large: " in told
 
 
@@ -65,7 +62,9 @@ def test_a_place_without_another_one_chance_and_spreading() -> None:
     here = place("large", (0, 500, 8_000))
     assert "no other node has room for it now" in said([LARGE], here)
     assert "by chance" in said([SMALL, LARGE], here, policy="random")
-    assert 'policy "spread", which would' in said([SMALL, LARGE], here, spread=True)
+    assert 'policy "spread", which finds none of 2 nodes better' in said(
+        [SMALL, LARGE], here, spread=True
+    )
 
 
 @pytest.mark.parametrize(

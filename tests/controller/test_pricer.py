@@ -76,5 +76,5 @@ async def test_where_nobody_asked_yet_nothing_has_a_price() -> None:
 
 def test_too_short_a_memory_is_refused() -> None:
     settings = Settings(packing=Packing(remembered_requests=100))
-    with pytest.raises(InvalidInput, match="packing.remembered_requests is 100; write 2048 or mo"):
+    with pytest.raises(InvalidInput, match=r"remembered_requests is 100; write 2048 or more"):
         State(Ledger(), clock=SystemClock(), settings=settings, active=True)
