@@ -52,7 +52,7 @@ class Packing:
     cluster has changed by a quarter, prices are worked out anew.
     """
 
-    policy: str = "fgd"
+    policy: str = "bid-price"
     remembered_requests: int = 40_000
     prices_after: float = 0.25
 

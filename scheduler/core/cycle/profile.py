@@ -23,7 +23,7 @@ class Profile:
     it takes at most from the decision to stop a pod until it is gone.
     """
 
-    policy: str = "fgd"
+    policy: str = "bid-price"
     mix: Mix = field(default_factory=lambda: Mix(()))
     horizon: float = HORIZON_SECONDS
     lookahead: int = 20
