@@ -18,9 +18,8 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.packing.fgd import first
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
-from scheduler.core.packing.prices import part_of
 from scheduler.core.packing.single import Seen
-from scheduler.core.packing.worths import Worth, Worths, least, stranded
+from scheduler.core.packing.worths import Worths, stranded
 
 ORDER = 115_100_000
 """So much dearer the last node is than the first one: how clear a difference must be."""
@@ -82,19 +81,15 @@ def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
     """Return the same of one row: by device [D] for a share of one, else one number."""
     row, tables = seen.row, mix.tables(columns)
     if row.before is None:
-        row.before = Worth.of(tables, row)
-    before: Worth = row.before
+        row.before = mix.worth_of(columns, row.model, row.room).with_cpu(tables, row.cpu)
     free, beside = sum(row.room), seen.left * _FREE_CORE
 
     def gain(taken: Sequence[int]) -> int:
         """What it is worth more, in steps, once they are taken."""
-        fetched, useful = before.fetched, before.useful
-        for at in taken:
-            model, room = row.model[at], row.room[at]
-            part, part_left = part_of(room), part_of(room - seen.milli[at])
-            fetched = fetched + tables.value[model, part_left] - tables.value[model, part]
-            useful += int(tables.useful[model, part_left] - tables.useful[model, part])
-        return (least(tables, fetched, useful, seen.left) - before.worth) // _STEP * _STEP
+        after = mix.worth_of(columns, row.model, seen.room_after(taken))
+        worth = after.with_cpu(tables, seen.left)
+        gained: int = worth - row.before
+        return gained // _STEP * _STEP
 
     if not seen.is_share:
         taken = seen.tightest()

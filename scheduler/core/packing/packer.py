@@ -119,9 +119,10 @@ class Packer:
         if 2 * len(among) > len(self._columns.names):
             # Most rows will do: the first that does is soon found, whatever their number.
             mask, ranking = self._mask(among), self._ranking(known)
-            passing = [row for row in islice(ranking, count + PASSED) if mask[row]]
+            near = (row for row in islice(ranking, count + PASSED) if mask[row])
+            passing = list(islice(near, count))
             if len(passing) >= count or next(ranking, None) is None:
-                return iter(passing[:count])
+                return iter(passing)
         return iter(self._best_of(known, among, count))
 
     def _ranking(self, known: Known) -> Iterator[int]:

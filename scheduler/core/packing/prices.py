@@ -9,7 +9,7 @@ is free of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,10 @@ CORE_PRICES = tuple(round(0.3 * GPU * (step / 21) ** 2) for step in range(22))
 """Prices of a core that are tried, from 0 to 0.3 GPUs: close together where they are low."""
 
 
+BILLS_KEPT = 4096
+"""For so many amounts of CPU it is remembered what they fetch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bids:
     """The rent of each request of one device, in billionths of a GPU; 0 or more."""
@@ -60,6 +64,16 @@ class Tables:
     value: Ints
     useful: Ints
     cores: Ints
+    _bills: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def bill(self, cpu: int) -> tuple[int, ...]:
+        """Return what so many thousandths of a core fetch at each price [L]."""
+        found = self._bills.get(cpu)
+        if found is None:
+            if len(self._bills) >= BILLS_KEPT:
+                self._bills.clear()
+            found = self._bills[cpu] = tuple((cpu * self.cores).tolist())
+        return found
 
     def parts(self, room: Ints) -> Ints:
         """Return free milli-GPU in hundredths of a device, rounded down."""

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 
 from scheduler.core.ledger.block import Ints, Rows
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.packing.prices import Tables, part_of
-from scheduler.core.packing.single import Single
+from scheduler.core.packing.single import Numbers
 
 _STRANDED = ((7, 69_700), (12, 537), (24, 14_630), (36, 381))
 """Twice the cores that a GPU should find, and what one without them loses, in 1e-5 of its worth."""
@@ -59,29 +60,30 @@ class Worths:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """The same of one row: `fetched` [L]."""
+    """The same of the devices of one row, in plain numbers: `fetched` [L]."""
 
-    fetched: Ints
+    fetched: Numbers
     useful: int
-    worth: int
 
     @classmethod
-    def of(cls, tables: Tables, row: Single) -> "Worth":
-        """Work it out."""
+    def of(cls, tables: Tables, models: Numbers, room: Numbers) -> "Worth":
+        """Work it out; numbers are by device [D]."""
         fetched, useful = np.zeros_like(tables.cores), 0
-        for (model, milli), count in Counter(zip(row.model, row.room, strict=True)).items():
+        for (model, milli), count in Counter(zip(models, room, strict=True)).items():
             part = part_of(milli)
             fetched += count * tables.value[model, part]
             useful += count * int(tables.useful[model, part])
-        return cls(fetched, useful, least(tables, fetched, useful, row.cpu))
+        return cls(tuple(fetched.tolist()), useful)
 
-
-def least(tables: Tables, fetched: Ints, useful: int, cpu: int) -> int:
-    """Return what one row is worth: the least of all prices, less the charge for stranded GPUs."""
-    lost = 0
-    for halves, weight in _STRANDED:
-        lost += weight * max(useful - cpu * 2_000_000 // halves, 0)
-    return int((fetched + cpu * tables.cores).min()) - lost // 100_000
+    def with_cpu(self, tables: Tables, cpu: int) -> int:
+        """Return what the row is worth: the least of all prices, less what is stranded."""
+        lost = 0
+        for halves, weight in _STRANDED:
+            short = self.useful - cpu * 2_000_000 // halves
+            if short > 0:
+                lost += weight * short
+        fetched: int = min(map(add, self.fetched, tables.bill(cpu)))
+        return fetched - lost // 100_000
 
 
 def stranded(useful: Ints, cpu: Ints) -> Ints:
