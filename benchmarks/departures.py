@@ -15,8 +15,9 @@ from random import Random
 from statistics import fmean
 
 from scheduler.simulator.sidebyside import side_by_side
-from scheduler.simulator.traces.churn import Churn, Coming, one_pass, passes, play
+from scheduler.simulator.traces.churn import Churn, one_pass, passes, play
 from scheduler.simulator.traces.lives import Lives, lives_of
+from scheduler.simulator.traces.pieces import Piece
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.tracefile import find_traces, read_trace
@@ -41,7 +42,7 @@ def traced(name: str) -> tuple[Trace, Lives]:
     return replace(trace, nodes=trace.nodes[::EVERY_NODE]), lives
 
 
-def a_pass(name: str, load: int) -> tuple[Trace, tuple[Coming, ...]]:
+def a_pass(name: str, load: int) -> tuple[Trace, tuple[Piece, ...]]:
     trace, lives = traced(name)
     gpus = sum(len(node.devices) for node in trace.nodes)
     return trace, one_pass(trace, lives, gpus=gpus, load=load / 100, longest=LONGEST)

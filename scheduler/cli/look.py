@@ -96,7 +96,8 @@ class Look:
         columns = ledger.columns.copy()
         row = columns.row[place.node]
         columns.give(row, place.slots_at(columns.uuids[row]) or (), pod.request)
-        packer = Packer(columns, self.profile.policy, mix=self.profile.mix)
+        profile = self.profile
+        packer = Packer(columns, profile.policy, mix=profile.mix)
         return packer.scored(pod.request, among=ledger.eligibility.now(pod.constraints))
 
     def _waiting(self, *more: Pod) -> list[Pod]:

@@ -96,14 +96,10 @@ def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
         free -= sum(seen.milli[at] for at in taken)
         alone = 0 if seen.request.devices else row.cpu * _CORE_ALONE // MILLI
         return gain(taken) - (free * _FREE_GPU + beside) // MILLI + alone
-    # Devices that are alike fare alike.
-    alike: dict[tuple[int, int, int], int] = {}
-    scores = [0] * len(row.room)
-    for at in seen.fitting():
+
+    def of_device(at: int) -> int:
         milli = seen.milli[at]
-        kind = row.room[at], row.model[at], milli
-        if kind not in alike:
-            charge = (free - milli) * _FREE_GPU + beside + (row.room[at] - milli) * _FREE_DEVICE
-            alike[kind] = gain((at,)) - charge // MILLI
-        scores[at] = alike[kind]
-    return scores
+        charge = (free - milli) * _FREE_GPU + beside + (row.room[at] - milli) * _FREE_DEVICE
+        return gain((at,)) - charge // MILLI
+
+    return seen.by_device(of_device)

@@ -89,11 +89,6 @@ class Classes:
         rows: Ints = self.by_order[self.first[numbers]]
         return rows
 
-    def rows(self, number: int) -> Ints:
-        """Return the rows of the class, in the order of nodes."""
-        found: Ints = self.by_order[self._members[number]]
-        return found
-
     def _leave(self, number: int, place: int) -> None:
         members = self._members[number]
         del members[bisect_left(members, place)]

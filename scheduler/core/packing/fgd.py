@@ -58,15 +58,7 @@ def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
 
     if not seen.is_share:
         return after(seen.tightest())
-    # Devices that are alike fare alike.
-    alike: dict[tuple[int, ...], int] = {}
-    scores = [-1] * len(row.room)
-    for at in seen.fitting():
-        kind = row.room[at], row.model[at], row.cap[at], seen.milli[at]
-        if kind not in alike:
-            alike[kind] = after((at,))
-        scores[at] = alike[kind]
-    return scores
+    return seen.by_device(lambda at: after((at,)))
 
 
 def first(fits: Bools, order: Ints, count: int) -> Bools:

@@ -1,6 +1,7 @@
 """Fit: which devices could take a share of a request, and whether enough of them do."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from scheduler.core.ledger.block import Bools, Ints, Rows
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
+
+Total = TypeVar("Total", int, Ints)
 
 IMPOSSIBLE = np.int64(2**40)
 """More than any device has."""
@@ -46,7 +49,7 @@ def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
     return Candidates(request, rows, devices, nodes, milli, np.maximum(room, 0))
 
 
-def mib_of(request: Request, total: int) -> int:
+def mib_of(request: Request, total: Total) -> Total | int:
     """Return what goes with one share of a device of `total` MiB: decision 12 of the design."""
     if request.memory_mib:
         return request.memory_mib
@@ -82,10 +85,7 @@ def _devices(columns: Columns, rows: Rows, request: Request, room: Ints, milli: 
 
 def mib_needed(columns: Columns, rows: Rows, request: Request) -> Ints | int:
     """Memory (MiB) of one share on each device, [K, D] or one number for all."""
-    if request.memory_mib:
-        return request.memory_mib
-    total = columns.mib_cap[rows]
-    return total if request.whole else total * request.milli // MILLI
+    return mib_of(request, columns.mib_cap[rows])
 
 
 def allowed_models(columns: Columns, request: Request) -> Bools:

@@ -1,7 +1,7 @@
 """The packer: the best place for a request, by one policy."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -12,7 +12,7 @@ from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.requests import Request
-from scheduler.core.packing.fit import candidates, mib_of
+from scheduler.core.packing.fit import mib_of
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.policies import POLICIES
 from scheduler.core.packing.scores import FITS, NO, STEPS, Chosen, Known, Scores
@@ -194,8 +194,9 @@ class Packer:
         request, columns = known.request, self._columns
         if not request.devices:
             return ()
-        if known.policy.by_chance:
-            chosen = self._chosen_by_chance(request, row, seed)
+        if known.policy.by_chance and not request.whole:
+            fits, _ = self._scores.preferred(known, row)
+            chosen = _first(known, fits, _scramble(columns.width, seed + 1).tolist())
         else:
             chosen = self._same_devices(known, row)
         uuids, total = columns.uuids[row], columns.mib_cap[row]
@@ -222,21 +223,13 @@ class Packer:
         fits, order = self._scores.preferred(known, row)
         if load:
             order = [each * _LOADS + busy for each, busy in zip(order, load, strict=True)]
-        # Sorting is stable: of equals the first one.
-        first = sorted(fits, key=order.__getitem__)[: known.request.devices]
-        return tuple((at, fits[at]) for at in sorted(first))
+        return _first(known, fits, order)
 
-    def _chosen_by_chance(self, request: Request, row: int, seed: int) -> Chosen:
-        columns = self._columns
-        seen = candidates(columns, np.array([row]), request)
-        if request.whole:
-            order = seen.room[0] * _LOADS + columns.load[row]
-        else:
-            order = _scramble(columns.width, seed + 1)
-        milli = np.broadcast_to(seen.milli, seen.devices.shape)[0]
-        fits = np.flatnonzero(seen.devices[0])
-        first = fits[np.argsort(order[fits], kind="stable")][: request.devices]
-        return tuple((at, int(milli[at])) for at in sorted(first.tolist()))
+
+def _first(known: Known, fits: Mapping[int, int], order: Sequence[int]) -> Chosen:
+    """Return the first devices that fit, as many as are asked for; of equals the first one."""
+    first = sorted(fits, key=order.__getitem__)[: known.request.devices]
+    return tuple((at, fits[at]) for at in sorted(first))
 
 
 def _scramble(count: int, seed: int) -> Ints:

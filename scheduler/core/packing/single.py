@@ -4,13 +4,13 @@ After a placement one row is to be looked at anew. For so few, plain numbers are
 as arrays; for many it is the other way round. Tests hold both against each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler.core.ledger.columns import Columns
-from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.requests import Request
+from scheduler.core.packing.fit import mib_of
 
 Numbers = tuple[int, ...]
 
@@ -83,6 +83,17 @@ class Seen:
         """Return the devices that could take one share."""
         return [at for at, milli in enumerate(self.milli) if milli]
 
+    def by_device(self, score: Callable[[int], int]) -> list[int]:
+        """Return the score of each device [D] that fits; devices that are alike fare alike."""
+        row, alike = self.row, dict[tuple[int, ...], int]()
+        scores = [-1] * len(row.room)
+        for at in self.fitting():
+            kind = row.room[at], row.model[at], row.cap[at], self.milli[at]
+            if kind not in alike:
+                alike[kind] = score(at)
+            scores[at] = alike[kind]
+        return scores
+
     def room_after(self, taken: Sequence[int]) -> Numbers:
         """Return what is free of each device [D] once it has taken those."""
         room = list(self.row.room)
@@ -120,9 +131,9 @@ def _shares(columns: Columns, row: Single, request: Request, may: Sequence[bool]
 def _milli(columns: Columns, row: Single, request: Request, at: int) -> int:
     """Milli-GPU of one share on the device, 0 if it doesn't fit."""
     room, cap, total = row.room[at], row.cap[at], row.mib_cap[at]
+    short = columns.memory_matters and row.mib[at] < mib_of(request, total)
     if request.whole:
-        fits = 0 < cap == room and (not columns.memory_matters or row.mib[at] >= total)
-        return cap if fits else 0
+        return cap if 0 < cap == room and not short else 0
     if row.mig[at]:
         return 0
     if request.memory_mib:
@@ -130,7 +141,4 @@ def _milli(columns: Columns, row: Single, request: Request, at: int) -> int:
             return 0
         milli = max(1, request.memory_mib * cap // max(total, 1))
         return milli if room >= milli else 0
-    if room < request.milli:
-        return 0
-    short = columns.memory_matters and row.mib[at] < total * request.milli // MILLI
-    return 0 if short else request.milli
+    return request.milli if room >= request.milli and not short else 0

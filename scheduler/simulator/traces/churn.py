@@ -6,7 +6,6 @@ for is known from those that came already, as `serve` knows it; prices are refit
 """
 
 import heapq
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -14,7 +13,6 @@ from random import Random
 import numpy as np
 
 from scheduler.core.ledger.columns import Columns
-from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
@@ -26,21 +24,8 @@ from scheduler.core.packing.policies import BID_PRICE
 from scheduler.core.packing.single import Single, look
 from scheduler.pricing.fitting import fit
 from scheduler.simulator.traces.lives import Lives
+from scheduler.simulator.traces.pieces import Piece, paced
 from scheduler.simulator.traces.trace import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """A pod that comes `at` some second and runs for `seconds` once it has a place."""
-
-    at: float
-    request: Request
-    seconds: float
-
-    @property
-    def work(self) -> float:
-        """GPU-seconds; 0 for a request by memory, which counts by the card it lands on."""
-        return self.request.total_milli / MILLI * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +46,16 @@ class Churn:
 
 def one_pass(
     trace: Trace, lives: Lives, *, gpus: int, load: float, longest: float
-) -> tuple[Coming, ...]:
-    """Return the trace once, `longest` seconds a pod at most, so fast that it asks for `load`.
-
-    All times of arrival are multiplied by one number: a pass takes the time in which `gpus` GPUs,
-    all in use, could do 1 ÷ `load` of its work.
-    """
+) -> tuple[Piece, ...]:
+    """Return the trace once, `longest` seconds a pod at most, so fast that it asks for `load`."""
     pods = [(lives[pod.name], pod.request) for pod in trace.pods if pod.name in lives]
     pods.sort(key=lambda each: each[0].came)
-    first, last = pods[0][0].came, pods[-1][0].came
-    plain = [Coming(life.came - first, ask, min(life.ran, longest)) for life, ask in pods]
-    seconds = math.fsum(each.work for each in plain) / gpus / load
-    pace = seconds * (1 - 1 / len(pods)) / (last - first)
-    return tuple(Coming(each.at * pace, each.request, each.seconds) for each in plain)
+    first = pods[0][0].came
+    plain = [Piece(life.came - first, ask, min(life.ran, longest)) for life, ask in pods]
+    return paced(plain, gpus=gpus, load=load)[0]
 
 
-def passes(*kinds: Sequence[Coming], seconds: float) -> Iterator[Coming]:
+def passes(*kinds: Sequence[Piece], seconds: float) -> Iterator[Piece]:
     """Repeat each of the kinds for an equal part of the time, one after the other."""
     part = seconds / len(kinds)
     for number, kind in enumerate(kinds, start=1):
@@ -84,7 +63,7 @@ def passes(*kinds: Sequence[Coming], seconds: float) -> Iterator[Coming]:
         now, until = part * (number - 1), part * number
         while now < until:
             yield from (
-                Coming(now + each.at, each.request, each.seconds)
+                Piece(now + each.at, each.request, each.seconds)
                 for each in kind
                 if now + each.at < until
             )
@@ -93,7 +72,7 @@ def passes(*kinds: Sequence[Coming], seconds: float) -> Iterator[Coming]:
 
 def play(
     nodes: Sequence[Node],
-    coming: Iterator[Coming],
+    coming: Iterator[Piece],
     policy: str,
     *,
     seconds: float,
@@ -113,17 +92,16 @@ def play(
 class _Waits:
     """Who waits, by request, the first first; when they came and how long they run."""
 
-    by_request: dict[Request, list[Coming]] = field(default_factory=dict)
+    by_request: dict[Request, list[Piece]] = field(default_factory=dict)
 
-    def add(self, each: Coming) -> None:
+    def add(self, each: Piece) -> None:
         self.by_request.setdefault(each.request, []).append(each)
 
-    def take(self, request: Request) -> Coming:
+    def drop_first(self, request: Request) -> None:
         line = self.by_request[request]
-        first = line.pop(0)
+        del line[0]
         if not line:
             del self.by_request[request]
-        return first
 
     def in_order(self) -> list[Request]:
         """Return what is asked for, by who came first."""
@@ -145,7 +123,7 @@ class _Cluster:
         self._milli_seconds = 0.0
         self._waited: list[float] = []
 
-    def play(self, coming: Iterator[Coming], seconds: float) -> Churn:
+    def play(self, coming: Iterator[Piece], seconds: float) -> Churn:
         came = 0
         for each in coming:
             if each.at >= seconds:
@@ -168,7 +146,7 @@ class _Cluster:
             came=came,
         )
 
-    def _come(self, each: Coming) -> None:
+    def _come(self, each: Piece) -> None:
         self._mixer.count(each.request)
         self._look_at_mix()
         # Who waits for the same fits nowhere, and came first.
@@ -182,7 +160,7 @@ class _Cluster:
             self._mix = self._mixer.mix
             self._packer = Packer(self._columns, self._policy, mix=self._mix, rank=self._rank)
 
-    def _start(self, each: Coming, *, row: int | None = None) -> bool:
+    def _start(self, each: Piece, *, row: int | None = None) -> bool:
         among = None if row is None else np.array([row])
         place = self._packer.place(each.request, among=among, seed=self._number)
         if place is None:
@@ -206,18 +184,18 @@ class _Cluster:
 
     def _refill(self, row: int) -> None:
         """Start who waited for the room that is there now; elsewhere nothing fitted anyway."""
+        columns = self._columns
+        single = Single.of(columns, row)
         for request in self._waits.in_order():
             if request not in self._may:
-                self._may[request] = allowed_models(self._columns, request).tolist()
-            while request in self._waits.by_request and self._fits(row, request):
-                first = self._waits.by_request[request][0]
-                if not self._start(first, row=row):
+                self._may[request] = allowed_models(columns, request).tolist()
+            while look(columns, single, request, self._may[request]) is not None:
+                if not self._start(self._waits.by_request[request][0], row=row):
                     break
-                self._waits.take(request)
-
-    def _fits(self, row: int, request: Request) -> bool:
-        single = Single.of(self._columns, row)
-        return look(self._columns, single, request, self._may[request]) is not None
+                self._waits.drop_first(request)
+                single = Single.of(columns, row)
+                if request not in self._waits.by_request:
+                    break
 
     def _pass(self, until: float) -> None:
         measured = until - max(self._now, self._warm_up)

@@ -17,32 +17,17 @@ from random import Random
 
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.ledger.columns import Columns
-from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.nodes import Node
-from scheduler.core.model.requests import Request
 from scheduler.simulator.traces.lives import Lives
+from scheduler.simulator.traces.pieces import Piece, paced
 from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.turns.tenantsfile import Plan
 from scheduler.simulator.turns.workloads import DAY, HOUR, Job, Workload
 
 MOST_JOBS = 1_000_000
 """Where more come in all, something else was meant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One pod of the trace: when it comes after the beginning of a pass, and what it takes."""
-
-    at: float
-    request: Request
-    seconds: float
-
-    @property
-    def work(self) -> float:
-        """GPU-seconds."""
-        return self.request.total_milli / MILLI * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +61,11 @@ def one_pass(trace: Trace, lives: Lives, plan: Plan) -> Pass:
             f"trace {trace.name}: no pod comes that ran on a GPU and fits the nodes; take a "
             "larger part of the nodes, or skip less"
         )
-    first, last = able[0][0], able[-1][0]
     pieces = [
-        Piece(came - first, request, min(lives[name].ran, plan.longest_hours * HOUR))
+        Piece(came - able[0][0], request, min(lives[name].ran, plan.longest_hours * HOUR))
         for came, name, request in able
     ]
-    work = math.fsum(piece.work for piece in pieces)
-    seconds = work / plan.load / float(capacity.gpus)
-    # The next pass begins as long after the last pod as pods come after each other on average.
-    pace = seconds * (1 - 1 / len(able)) / (last - first) if last > first else 0.0
-    scaled = tuple(Piece(piece.at * pace, piece.request, piece.seconds) for piece in pieces)
+    scaled, seconds = paced(pieces, gpus=float(capacity.gpus), load=plan.load)
     return Pass(nodes, scaled, seconds, len(trace.pods) - len(able))
 
 

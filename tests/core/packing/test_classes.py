@@ -22,7 +22,7 @@ def agrees(classes: Classes, columns: Columns) -> None:
         number = int(classes.of[row])
         alike = [each for each in rows if states[each] == states[row]]
         in_order = sorted(alike, key=lambda each: int(classes.order[each]))
-        assert classes.rows(number).tolist() == in_order
+        assert classes.by_order[classes.places(number, len(rows))].tolist() == in_order
         assert classes.first[number] == classes.order[in_order[0]]
         assert classes.row_of(np.array([number])).tolist() == in_order[:1]
     empty = set(range(classes.used)) - set(classes.of.tolist())

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.requests import Request
-from scheduler.simulator.traces.churn import Churn, Coming, one_pass, passes, play
+from scheduler.simulator.traces.churn import Churn, one_pass, passes, play
 from scheduler.simulator.traces.lives import lives_of
+from scheduler.simulator.traces.pieces import Piece
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from tests.support.builders import by_memory, node, share, whole
 
@@ -18,7 +19,7 @@ POLICIES = pytest.mark.parametrize("policy", ["best-fit", "fgd", "bid-price"])
 def came(
     *pods: tuple[float, Request, float], seconds: float = 100.0, warm_up: float = 0.0
 ) -> Churn:
-    coming = iter([Coming(*each) for each in pods])
+    coming = iter([Piece(*each) for each in pods])
     return play([node("n1", 1)], coming, "fgd", seconds=seconds, warm_up=warm_up)
 
 
@@ -48,7 +49,7 @@ def test_who_fits_passes_who_does_not() -> None:
 
 
 def test_a_mix_ends_where_the_next_one_begins() -> None:
-    kinds = [[Coming(0.0, ask, 1.0), Coming(3.0, ask, 1.0)] for ask in (whole(1), share(500))]
+    kinds = [[Piece(0.0, ask, 1.0), Piece(3.0, ask, 1.0)] for ask in (whole(1), share(500))]
     coming = list(passes(*kinds, seconds=20.0))
     assert [each.at for each in coming if each.request == whole(1)] == [0.0, 3.0, 6.0, 9.0]
     assert [each.at for each in coming if each.request != whole(1)] == [10.0, 13.0, 16.0, 19.0]
@@ -106,7 +107,7 @@ def test_no_more_is_allocated_than_there_is_and_nobody_is_lost(
     pods: list[tuple[float, Request, float]], cards: int
 ) -> None:
     nodes: list[Node] = [node("n1", cards), node("n2", 1)]
-    coming = sorted((Coming(*each) for each in pods), key=lambda each: each.at)
+    coming = sorted((Piece(*each) for each in pods), key=lambda each: each.at)
     done = play(nodes, iter(coming), "best-fit", seconds=10_000, warm_up=0)
     assert 0 <= done.allocated <= 1
     never = [each for each in coming if each.request.devices > cards]

@@ -1,6 +1,8 @@
 """Taking away what a test left on a shared control plane."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 
@@ -62,11 +64,8 @@ def _nudge(api: Api, path: str) -> None:
     While pods are in it, it looks again when half of their longest grace period is over, at the
     latest; a change makes it look in five seconds.
     """
-    try:
+    with _gone_is_fine():
         api.patch(path, {"metadata": {"annotations": {"equipoise.dev/dropped": "true"}}})
-    except Refused as error:
-        if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}:
-            raise
 
 
 def _delete_rules(api: Api) -> None:
@@ -111,8 +110,14 @@ def _ungoverned(api: Api) -> bool:
 
 
 def _try_delete(api: Api, path: str) -> None:
-    try:
+    with _gone_is_fine():
         api.delete(path, AT_ONCE)
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
     except Refused as error:
         if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}:
             raise
