@@ -48,7 +48,7 @@ def _refusal(this: Round, pod: Pod) -> Verdict | None:
     if pod.foreign_gates:
         gates = ", ".join(pod.foreign_gates)
         return Verdict(Reason.FOREIGN_GATE, f"{gates}; it counts once those who set it remove it")
-    if this.capacity.counts(pod.request, pod.constraints) is None:
+    if this.kinds.of(pod).milli is None:
         lacks = this.capacity.missing(pod.request, pod.constraints)
         return Verdict(Reason.NEVER_FITS, lacks)
     return None

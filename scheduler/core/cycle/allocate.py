@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from zlib import crc32
 
-from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
+from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.cycle.explain import Explainer
+from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.reservations.backfill import lend
 from scheduler.core.cycle.reservations.reserve import honour, note_waits, reserve
 from scheduler.core.cycle.rounds import Round
@@ -57,16 +58,17 @@ def _saves_up(work: Allocation, leaf: TenantName) -> bool:
 def _give_turn(work: Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    alike = (leaf, pod.preemptible, asked_by(pod))
+    kind = this.kinds.of(pod)
     # By memory a pod counts by the card that it lands on, which is known only once it has one.
     known = not pod.request.memory_mib and not work.trial.columns.mig_models
-    if known and alike not in work.capped:
-        _check_caps(work, pod, this.counts(pod))
-    placement = None if alike in work.capped else _place(work, leaf, pod)
+    capped = work.capped.get((leaf, pod.preemptible, kind))
+    if known and capped is None:
+        capped = _check_caps(work, pod, kind, kind.milli or 0)
+    placement = None if capped is not None else _place(work, pod, kind)
     if placement is not None and not known:
-        _check_caps(work, pod, placement.milli)
-    if alike in work.capped:
-        this.holds.append(Hold(pod, work.capped[alike]))
+        capped = _check_caps(work, pod, kind, placement.milli)
+    if capped is not None:
+        this.holds.append(Hold(pod, capped))
         work.limited.setdefault(leaf, []).append(pod)
     elif placement is None:
         work.tried.setdefault(leaf, []).append(pod)
@@ -79,10 +81,10 @@ def _pass_over(work: Allocation, leaf: TenantName) -> None:
 
     As nothing is taken meanwhile, caps are looked at once for all alike.
     """
-    this, below_caps = work.this, set[tuple[bool, Asked]]()
+    this, below_caps = work.this, set[tuple[bool, Kind]]()
     queue = this.queues[leaf]
-    while queue and (asked := asked_by(pod := queue[0])) in work.full:
-        alike = pod.preemptible, asked
+    while queue and (kind := this.kinds.of(pod := queue[0])) in work.full:
+        alike = pod.preemptible, kind
         may_borrow = work.kept and this.max_runtime(pod) is not None
         if alike in below_caps and not may_borrow:
             work.tried.setdefault(leaf, []).append(queue.popleft())
@@ -92,22 +94,25 @@ def _pass_over(work: Allocation, leaf: TenantName) -> None:
             below_caps.add(alike)
 
 
-def _check_caps(work: Allocation, pod: Pod, milli: int) -> None:
-    """Remember a refusal for all pods alike: what is held only grows in a round."""
+def _check_caps(work: Allocation, pod: Pod, kind: Kind, milli: int) -> Verdict | None:
+    """Return why a cap forbids the pod, or None.
+
+    A refusal is remembered for all pods alike: what is held only grows in a round.
+    """
     refused = work.over_caps(pod, milli)
     if refused is not None:
-        work.capped[pod.tenant, pod.preemptible, asked_by(pod)] = refused
+        work.capped[pod.tenant, pod.preemptible, kind] = refused
+    return refused
 
 
-def _place(work: Allocation, leaf: TenantName, pod: Pod) -> Placement | None:
-    asked = asked_by(pod)
-    if asked in work.full:
+def _place(work: Allocation, pod: Pod, kind: Kind) -> Placement | None:
+    if kind in work.full:
         return lend(work, pod)
     among = work.this.snapshot.eligibility.now(pod.constraints)
     placement = work.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
     if placement is None:
-        work.full.add(asked)
-        work.misses[leaf] += 1
+        work.full.add(kind)
+        work.misses[pod.tenant] += 1
         placement = lend(work, pod)
     return placement
 
@@ -141,5 +146,5 @@ def _hold_the_rest(work: Allocation) -> None:
 def _no_room(pod: Pod, explainer: Explainer, reserved: Mapping[PodUID, Reservation]) -> Verdict:
     reservation = reserved.get(pod.uid)
     if reservation is None:
-        return explainer.no_room(*asked_by(pod))
+        return explainer.no_room(pod.request, pod.constraints)
     return explainer.drains(pod.request, reservation)

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from scheduler.core.cycle.caps import over_caps
+from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.lag import Lags
 from scheduler.core.fairness.order import Turns
 from scheduler.core.ledger.snapshot import Trial
-from scheduler.core.model.constraints import Constraints
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Admit
@@ -24,14 +24,6 @@ ALTERNATIVES = 2
 """Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
 
 NOTHING = Request()
-
-Asked = tuple[Request, Constraints]
-"""What decides where a pod finds room: pods that agree in it are alike."""
-
-
-def asked_by(pod: Pod) -> Asked:
-    """Return what the pod asks for."""
-    return pod.request, pod.constraints
 
 
 @dataclass(slots=True)
@@ -51,8 +43,8 @@ class Allocation:
     packer: Packer
     turns: Turns
     fixed: dict[TenantName, int]
-    full: set[Asked] = field(default_factory=set)
-    capped: dict[tuple[TenantName, bool, Asked], Verdict] = field(default_factory=dict)
+    full: set[Kind] = field(default_factory=set)
+    capped: dict[tuple[TenantName, bool, Kind], Verdict] = field(default_factory=dict)
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
     limited: dict[TenantName, list[Pod]] = field(default_factory=dict)
     misses: Counter[TenantName] = field(default_factory=Counter)
@@ -138,14 +130,14 @@ class Allocation:
 
     def add_others(self) -> None:
         """Say for each pod where else it may go: what has room still once all have their places."""
-        this, best = self.this, dict[Asked, tuple[NodeName, ...]]()
+        this, best = self.this, dict[Kind, tuple[NodeName, ...]]()
         for at, admit in enumerate(this.admits):
-            asked, node = asked_by(admit.pod), admit.placement.node
-            if asked not in best:
-                among = this.snapshot.eligibility.now(admit.pod.constraints)
+            kind, node = this.kinds.of(admit.pod), admit.placement.node
+            if kind not in best:
+                among = this.snapshot.eligibility.now(kind.constraints)
                 # One more: the node itself may be among them.
-                best[asked] = self.packer.ranked(asked[0], ALTERNATIVES + 1, among=among)
-            others = tuple(name for name in best[asked] if name != node)[:ALTERNATIVES]
+                best[kind] = self.packer.ranked(kind.request, ALTERNATIVES + 1, among=among)
+            others = tuple(name for name in best[kind] if name != node)[:ALTERNATIVES]
             this.admits[at] = Admit(admit.pod, admit.placement, others)
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from scheduler.core.cycle.capacity import Capacity
+from scheduler.core.cycle.kinds import Kinds
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
@@ -35,6 +36,7 @@ class Round:
     profile: Profile
     tree: TenantTree
     capacity: Capacity
+    kinds: Kinds
     queues: dict[TenantName, deque[Pod]] = field(default_factory=dict)
     demand: dict[TenantName, Fraction] = field(default_factory=dict)
     shares: dict[TenantName, Fraction] = field(default_factory=dict)
@@ -53,13 +55,15 @@ class Round:
         cls, snapshot: Snapshot, pending: Iterable[Pod], now: float, profile: Profile
     ) -> "Round":
         """Return a round in which nothing is decided yet; `now` in seconds since the epoch."""
+        capacity = Capacity(snapshot.columns, snapshot.eligibility)
         return cls(
             snapshot=snapshot,
             pending=tuple(pending),
             now=now,
             profile=profile,
             tree=TenantTree(snapshot.tenants),
-            capacity=Capacity(snapshot.columns, snapshot.eligibility),
+            capacity=capacity,
+            kinds=Kinds(capacity),
         )
 
     def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
@@ -73,4 +77,4 @@ class Round:
 
     def counts(self, pod: Pod) -> int:
         """Milli-GPU that the waiting pod counts; 0 for one that could never be placed."""
-        return self.capacity.counts(pod.request, pod.constraints) or 0
+        return self.kinds.of(pod).milli or 0

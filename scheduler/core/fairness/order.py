@@ -18,6 +18,7 @@ high priority and weight 0 would take what the division gives to others.
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 
 from scheduler.core.fairness.lag import Lags
@@ -39,8 +40,8 @@ class Turns:
     """Who goes next, given how everybody stands at the beginning of a round.
 
     Only `took` moves anybody: a tenant whose queue holds nothing that fits leaves the candidates
-    and keeps its lag. After a change a turn costs O(siblings) on one path of the tree, on floats
-    and integers made once.
+    and keeps its lag. After a change a turn costs O(log siblings) on one path of the tree, on
+    floats and integers made once.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Turns:
         "_groups",
         "_guaranteed",
         "_heads",
+        "_heaps",
         "_held",
         "_horizon",
         "_lag",
@@ -82,6 +84,8 @@ class Turns:
         self._rank = {name: i for parent in parents for i, name in enumerate(tree.children(parent))}
         self._standing = {name: self._stand(name) for name in tree.names}
         self._groups: dict[TenantName | None, dict[TenantName, _Key]] = {p: {} for p in parents}
+        # Of each group the keys, and what they were before: those no longer true go when they lead.
+        self._heaps: dict[TenantName | None, list[_Key]] = {p: [] for p in parents}
         self._first: dict[TenantName | None, TenantName] = {}
         self._heads: dict[TenantName, int] = {}
         self._offered: dict[TenantName, int] = {}
@@ -174,7 +178,8 @@ class Turns:
             parent = self._tree.tenants[name].parent
             parents.add(parent)
             if name in self._heads:
-                self._groups[parent][name] = self._key(name)
+                key = self._groups[parent][name] = self._key(name)
+                heappush(self._heaps[parent], key)
             else:
                 self._groups[parent].pop(name, None)
         for parent in parents:
@@ -183,14 +188,19 @@ class Turns:
 
     def _elect(self, parent: TenantName | None) -> None:
         """Note who goes first among siblings: it stands for its parent one level up."""
-        group = self._groups[parent]
+        group, heap = self._groups[parent], self._heaps[parent]
         if not group:
+            heap.clear()
             self._first.pop(parent, None)
             if parent is not None:
                 self._heads.pop(parent, None)
             return
-        rank = min(group.values())[-1]
-        first = self._tree.children(parent)[rank]
+        if len(heap) > 4 * len(group) + 16:
+            heap[:] = group.values()
+            heapify(heap)
+        siblings = self._tree.children(parent)
+        while group.get(first := siblings[heap[0][-1]]) != heap[0]:
+            heappop(heap)
         self._first[parent] = first
         if parent is not None:
             self._heads[parent] = self._heads[first]

@@ -18,7 +18,7 @@ class TenantTree:
     recurses: a tree may be as deep as it has tenants.
     """
 
-    __slots__ = ("_children", "depth", "inner", "leaves", "longest", "names", "tenants")
+    __slots__ = ("_children", "_paths", "depth", "inner", "leaves", "longest", "names", "tenants")
 
     tenants: Mapping[TenantName, Tenant]
     names: tuple[TenantName, ...]
@@ -42,6 +42,8 @@ class TenantTree:
         self.leaves = tuple(name for name in self.names if name not in self._children)
         self.inner = tuple(name for name in self.names if name in self._children)
         self.longest = _longest(self.tenants, self.names)
+        # Noted as they are asked for.
+        self._paths: dict[TenantName, tuple[TenantName, ...]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self.tenants
@@ -59,10 +61,13 @@ class TenantTree:
 
     def path(self, name: TenantName) -> tuple[TenantName, ...]:
         """Return the tenants from the top down to this one, itself included."""
-        steps = [name]
-        while (parent := self.tenants[steps[-1]].parent) is not None:
-            steps.append(parent)
-        return tuple(reversed(steps))
+        known = self._paths.get(name)
+        if known is None:
+            steps = [name]
+            while (parent := self.tenants[steps[-1]].parent) is not None:
+                steps.append(parent)
+            known = self._paths[name] = tuple(reversed(steps))
+        return known
 
     def roll_up(
         self, amounts: Mapping[TenantName, Amount], zero: Amount

@@ -7,7 +7,7 @@ capacity is 0 and nothing ever fits.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scheduler.core.ledger.block import HOSTED_KINDS, Block
+from scheduler.core.ledger.block import HOSTED_KINDS, WORD, Block
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import DeviceUUID, NodeName
 from scheduler.core.model.nodes import MANY_PODS, Node
@@ -182,26 +182,32 @@ class Columns(Block):
         return self.names == other.names and self._same_arrays(other)
 
     def _book(self, row: int, slots: Sequence[Slot], request: Request, sign: int) -> None:
-        self.free_cpu[row] -= sign * request.cpu_milli
-        self.free_ram[row] -= sign * request.ram_mib
-        free_pods = int(self.free_pods[row]) - sign
-        self.free_pods[row] = free_pods
-        self.crowded[row] = free_pods < 1
+        # Through the block: array by array it would be most of what a placement costs.
+        words, truths, at = self._words, self._bytes, self._starts
+        line, first = row * self._stride, row * self._stride // WORD
+        words[first + at.free_cpu] -= sign * request.cpu_milli
+        words[first + at.free_ram] -= sign * request.ram_mib
+        free_pods = words[first + at.free_pods] - sign
+        words[first + at.free_pods] = free_pods
+        truths[line + at.crowded] = free_pods < 1
         kind = hosted_kind(request)
         # A pod that was bound without an assignment holds no GPU, whatever it asked for.
         if kind >= 0 and slots:
-            self.hosted[row, kind] += sign
+            words[first + at.hosted + kind] += sign
         for slot in slots:
-            place, milli, mib = (row, slot.index), sign * slot.milli, sign * slot.memory_mib
+            if not 0 <= slot.index < self.width:
+                raise IndexError(f"{self.names[row]} has no device {slot.index}")
+            place, milli, mib = first + slot.index, sign * slot.milli, sign * slot.memory_mib
             # With more memory than goes with its share, what is left may be share without memory.
-            part = slot.milli * int(self.mib_cap[place])
-            self.memory_matters |= slot.memory_mib * int(self.cap[place]) > part
-            self.free[place] -= milli
-            self.free_mib[place] -= mib
+            part = slot.milli * words[place + at.mib_cap]
+            if slot.memory_mib * words[place + at.cap] > part:
+                self.memory_matters = True
+            words[place + at.free] -= milli
+            words[place + at.free_mib] -= mib
             # A device that is shut stays shut, whatever comes and goes on it.
-            if not self.shut[place]:
-                self.room[place] -= milli
-                self.room_mib[place] -= mib
+            if not truths[line + at.shut + slot.index]:
+                words[place + at.room] -= milli
+                words[place + at.room_mib] -= mib
         self._note(row)
 
     def _make(self, row: int) -> tuple[int | bytes, ...]:

@@ -65,7 +65,7 @@ class Packer:
         if known.policy.by_chance:
             row = self._any_row(known, among, seed)
         else:
-            row = next(self._best(known, among, 1), None)
+            row = self._first(known) if among is None else next(self._best(known, among, 1), None)
             if row is not None and self._columns.load_matters and request.devices:
                 row = self._calmest(known, row, among)
         if row is None:
@@ -111,6 +111,14 @@ class Packer:
     def fits(self, request: Request) -> bool:
         """Whether there is room anywhere."""
         return bool((self._scores.keys(self._scores.of(request)) > FITS).any())
+
+    def _first(self, known: Known) -> int | None:
+        """Return the best row, if any has room."""
+        classes, keys = self._scores.classes, self._scores.keys(known)
+        if not keys.size:
+            return None
+        number = int(keys.argmax())
+        return int(classes.by_order[classes.first[number]]) if keys[number] > FITS else None
 
     def _best(self, known: Known, among: Ints | None, count: int) -> Iterator[int]:
         """Yield at most `count` rows with room, the best first; `among`: only of these."""
@@ -196,14 +204,12 @@ class Packer:
             return ()
         if known.policy.by_chance and not request.whole:
             fits, _ = self._scores.preferred(known, row)
-            chosen = _first(known, fits, _scramble(columns.width, seed + 1).tolist())
+            drawn = _scramble(columns.width, seed + 1).tolist()
+            chosen = self._first_devices(known, row, fits, drawn)
         else:
             chosen = self._same_devices(known, row)
-        uuids, total = columns.uuids[row], columns.mib_cap[row]
-        return tuple(
-            Slot(index, uuids[index], milli, mib_of(request, int(total[index])))
-            for index, milli in chosen
-        )
+        uuids = columns.uuids[row]
+        return tuple([Slot(index, uuids[index], milli, mib) for index, milli, mib in chosen])
 
     def _same_devices(self, known: Known, row: int) -> Chosen:
         """Look up which devices the pod would get, or remember it."""
@@ -223,13 +229,15 @@ class Packer:
         fits, order = self._scores.preferred(known, row)
         if load:
             order = [each * _LOADS + busy for each, busy in zip(order, load, strict=True)]
-        return _first(known, fits, order)
+        return self._first_devices(known, row, fits, order)
 
-
-def _first(known: Known, fits: Mapping[int, int], order: Sequence[int]) -> Chosen:
-    """Return the first devices that fit, as many as are asked for; of equals the first one."""
-    first = sorted(fits, key=order.__getitem__)[: known.request.devices]
-    return tuple((at, fits[at]) for at in sorted(first))
+    def _first_devices(
+        self, known: Known, row: int, fits: Mapping[int, int], order: Sequence[int]
+    ) -> Chosen:
+        """Return the first devices that fit, as many as are asked for; of equals the first one."""
+        request, total = known.request, self._columns.mib_cap[row].tolist()
+        first = sorted(fits, key=order.__getitem__)[: request.devices]
+        return tuple([(at, fits[at], mib_of(request, total[at])) for at in sorted(first)])
 
 
 def _scramble(count: int, seed: int) -> Ints:

@@ -37,6 +37,9 @@ CORE_PRICES = tuple(round(0.3 * GPU * (step / 21) ** 2) for step in range(22))
 """Prices of a core that are tried, from 0 to 0.3 GPUs: close together where they are low."""
 
 
+Part = tuple[list[int], int]
+"""What a device with so much free fetches at each price of a core [L], and how much is of use."""
+
 BILLS_KEPT = 4096
 """For so many amounts of CPU it is remembered what they fetch."""
 
@@ -64,7 +67,14 @@ class Tables:
     value: Ints
     useful: Ints
     cores: Ints
+    plain: Sequence[Sequence[Part]] = field(init=False)
+    """The same in plain numbers, by model and hundredths free: for one device that is faster."""
     _bills: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fetched, useful = self.value.tolist(), self.useful.tolist()
+        plain = [list(zip(*each, strict=True)) for each in zip(fetched, useful, strict=True)]
+        object.__setattr__(self, "plain", plain)
 
     def bill(self, cpu: int) -> tuple[int, ...]:
         """Return what so many thousandths of a core fetch at each price [L]."""

@@ -42,8 +42,8 @@ _LEAST = -(2**38)
 
 _ROOMS = 2**11
 
-Chosen = tuple[tuple[int, int], ...]
-"""Indices of devices, and milli-GPU of each."""
+Chosen = tuple[tuple[int, int, int], ...]
+"""Indices of devices, with milli-GPU and memory (MiB) of each."""
 
 
 @dataclass(slots=True)

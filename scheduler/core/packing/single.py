@@ -57,7 +57,7 @@ class Single:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """A row seen by a request that fits. `milli` [D] of one share, 0 where it does not fit."""
 
@@ -86,12 +86,14 @@ class Seen:
     def by_device(self, score: Callable[[int], int]) -> list[int]:
         """Return the score of each device [D] that fits; devices that are alike fare alike."""
         row, alike = self.row, dict[tuple[int, ...], int]()
+        devices = zip(self.milli, row.room, row.model, row.cap, strict=True)
         scores = [-1] * len(row.room)
-        for at in self.fitting():
-            kind = row.room[at], row.model[at], row.cap[at], self.milli[at]
-            if kind not in alike:
-                alike[kind] = score(at)
-            scores[at] = alike[kind]
+        for at, device in enumerate(devices):
+            if device[0]:
+                found = alike.get(device)
+                if found is None:
+                    found = alike[device] = score(at)
+                scores[at] = found
         return scores
 
     def room_after(self, taken: Sequence[int]) -> Numbers:

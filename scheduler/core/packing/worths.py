@@ -1,15 +1,15 @@
 """What nodes are worth as they are: worked out anew only where something changed."""
 
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import add
+from operator import add, sub
 
 import numpy as np
 
 from scheduler.core.ledger.block import Ints, Rows
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.packing.prices import Tables, part_of
-from scheduler.core.packing.single import Numbers
+from scheduler.core.packing.single import Seen, Single
 
 _STRANDED = ((7, 69_700), (12, 537), (24, 14_630), (36, 381))
 """Twice the cores that a GPU should find, and what one without them loses, in 1e-5 of its worth."""
@@ -58,32 +58,48 @@ class Worths:
         self.worth[rows] = with_cores.min(axis=1) - stranded(useful, cpu)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worth:
-    """The same of the devices of one row, in plain numbers: `fetched` [L]."""
+    """The same of one row in plain numbers: `fetched` [L] and `useful` of its devices, `worth`."""
 
-    fetched: Numbers
+    fetched: Sequence[int]
     useful: int
+    worth: int
 
     @classmethod
-    def of(cls, tables: Tables, models: Numbers, room: Numbers) -> "Worth":
-        """Work it out; numbers are by device [D]."""
-        fetched, useful = np.zeros_like(tables.cores), 0
-        for (model, milli), count in Counter(zip(models, room, strict=True)).items():
-            part = part_of(milli)
-            fetched += count * tables.value[model, part]
-            useful += count * int(tables.useful[model, part])
-        return cls(tuple(fetched.tolist()), useful)
+    def of(cls, tables: Tables, row: Single) -> "Worth":
+        """Work it out."""
+        fetched, useful = [0] * len(tables.cores), 0
+        devices = list(zip(row.model, row.room, strict=True))
+        for model, milli in set(devices):
+            part, count = part_of(milli), devices.count((model, milli))
+            if part:
+                each, of_use = tables.plain[model][part]
+                fetched = [total + count * more for total, more in zip(fetched, each, strict=True)]
+                useful += count * of_use
+        return cls(fetched, useful, _worth(tables, fetched, useful, row.cpu))
 
-    def with_cpu(self, tables: Tables, cpu: int) -> int:
-        """Return what the row is worth: the least of all prices, less what is stranded."""
-        lost = 0
-        for halves, weight in _STRANDED:
-            short = self.useful - cpu * 2_000_000 // halves
-            if short > 0:
-                lost += weight * short
-        fetched: int = min(map(add, self.fetched, tables.bill(cpu)))
-        return fetched - lost // 100_000
+    def after(self, tables: Tables, seen: Seen, taken: Iterable[int]) -> int:
+        """Return what the row would be worth once the request has taken those devices."""
+        fetched, useful, row = self.fetched, self.useful, seen.row
+        for at in taken:
+            parts = tables.plain[row.model[at]]
+            before, used = parts[part_of(row.room[at])]
+            left, of_use = parts[part_of(row.room[at] - seen.milli[at])]
+            fetched = list(map(add, map(sub, fetched, before), left))
+            useful += of_use - used
+        return _worth(tables, fetched, useful, seen.left)
+
+
+def _worth(tables: Tables, fetched: Iterable[int], useful: int, cpu: int) -> int:
+    """The least of all prices, less what is stranded."""
+    lost = 0
+    for halves, weight in _STRANDED:
+        short = useful - cpu * 2_000_000 // halves
+        if short > 0:
+            lost += weight * short
+    least: int = min(map(add, fetched, tables.bill(cpu)))
+    return least - lost // 100_000
 
 
 def stranded(useful: Ints, cpu: Ints) -> Ints:

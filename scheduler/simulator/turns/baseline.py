@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from scheduler.core.cycle.admit import admit
-from scheduler.core.cycle.allocation import Asked, asked_by
+from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.ledger.snapshot import Snapshot
@@ -33,19 +33,19 @@ class Places:
     def __init__(self, this: Round) -> None:
         self._this, self.trial = this, this.snapshot.trial()
         self._packer = Packer(self.trial.columns, this.profile.policy, mix=this.profile.mix)
-        self._full: set[Asked] = set()
+        self._full: set[Kind] = set()
         self.misses: Counter[TenantName] = Counter()
 
     def is_full(self, pod: Pod) -> bool:
         """Whether a place for such a pod was looked for in vain."""
-        return asked_by(pod) in self._full
+        return self._this.kinds.of(pod) in self._full
 
     def admit(self, pod: Pod) -> bool:
         """Let the pod start if there is room for it."""
         if self.is_full(pod):
             return False
         if not self.fits(pod):
-            self._full.add(asked_by(pod))
+            self._full.add(self._this.kinds.of(pod))
             self.misses[pod.tenant] += 1
             return False
         self.start(pod)

@@ -8,7 +8,7 @@ workloads ask for. The rest of KAI isn't here: it packs otherwise, moves running
 
 from collections.abc import Iterable, Iterator
 
-from scheduler.core.cycle.allocation import Asked, asked_by
+from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.ledger.snapshot import Snapshot
@@ -57,15 +57,15 @@ def _reclaim(this: Round, order: Order, places: Places, tried: dict[TenantName, 
     heads = {leaf: this.counts(pods[0]) for leaf, pods in tried.items() if pods}
     reclaim = Reclaim(this, order, places)
     while (leaf := order.next(heads)) is not None:
-        for pod in _kinds(tried[leaf]):
+        for pod in _first_of_each(this, tried[leaf]):
             reclaim.serve(pod)
         del heads[leaf]
 
 
-def _kinds(pods: Iterable[Pod]) -> Iterator[Pod]:
+def _first_of_each(this: Round, pods: Iterable[Pod]) -> Iterator[Pod]:
     """Yield the first pod of each kind of request: those alike fare alike."""
-    seen: set[Asked] = set()
+    seen: set[Kind] = set()
     for pod in pods:
-        if asked_by(pod) not in seen:
-            seen.add(asked_by(pod))
+        if (kind := this.kinds.of(pod)) not in seen:
+            seen.add(kind)
             yield pod

@@ -82,6 +82,7 @@ class Release:
         # What an earlier agent told of cards that broke is over then, too.
         well = "agent.mock.enabled=true" in values and more is None
         eventually(lambda: self._told(well=well), 30, what="the agent has told of the cards")
+        eventually(self._admits, 60, what="the webhook answers behind its Service")
         self._is = (tuple(values), chart, more)
 
     def uninstall(self) -> None:
@@ -144,6 +145,21 @@ class Release:
         """Return its pods of one component: scheduler, or agent in AGENTS."""
         chosen = {"labelSelector": f"app.kubernetes.io/component={component}"}
         return self.machine.api.items(f"/api/v1/namespaces/{namespace}/pods", chosen)
+
+    def _admits(self) -> bool:
+        """Whether who asks the webhook's Service is answered, as the API server will ask it.
+
+        Its pods are ready before that: the EndpointSlice is written and kube-proxy hears of it
+        some seconds later, for each Service by itself; until then callers are refused.
+        """
+        path = f"/api/v1/namespaces/{NAMESPACE}/services/equipoise-webhook"
+        address = self.machine.api.get(path)["spec"]["clusterIP"]
+        try:
+            # Who it is doesn't matter here: the API server will know it by its own authority.
+            answer = httpx.get(f"https://{address}/healthz", verify=False, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
 
     def _told(self, *, well: bool) -> bool:
         found = self.machine.api.find(f"/apis/equipoise.dev/v1alpha1/gpunodes/{NODE}") or {}

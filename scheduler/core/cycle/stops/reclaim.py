@@ -20,7 +20,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from scheduler.core.cycle.allocation import Allocation, Asked, asked_by
+from scheduler.core.cycle.allocation import Allocation
+from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.cycle.stops.balance import Balance
 from scheduler.core.cycle.stops.victims import Cost, Offer, cheapest, least
@@ -131,19 +132,19 @@ class _Search:
 
         Return for how many somebody is stopped.
         """
-        work, count, vain = self.work, 0, set[Asked]()
+        work, count, vain = self.work, 0, set[Kind]()
         for number, pod in enumerate(pods):
             if count >= most:
                 break
-            asked = asked_by(pod)
-            if pod.uid in self.served or asked in vain:
+            kind = work.this.kinds.of(pod)
+            if pod.uid in self.served or kind in vain:
                 continue
             if number and work.turns.held[pod.tenant] + work.this.counts(pod) > self._due(pod):
                 break
             with work.without(pod.uid):
                 offer = self._best(pod)
             if offer is None:
-                vain.add(asked)
+                vain.add(kind)
                 continue
             self._take(pod, offer)
             count += 1
