@@ -33,7 +33,8 @@ class Reclaim:
     nor for less than that, if its tenant were left with a smaller part of its due than the other
     one has, as tenants are that take turns. `budget_seconds`: a PodDisruptionBudget delays it by so
     much at most, then the pod is deleted. `grace_seconds`: the longest that a pod that is stopped
-    may take to end, whatever grace period it asks for.
+    may take to end, whatever grace period it asks for. `broken_gang_seconds`: what is left of a
+    gang that lacks members for so long is stopped; longer than it takes to stop others for it.
     """
 
     patience_seconds: float | None = 120.0
@@ -41,6 +42,7 @@ class Reclaim:
     turn_runtime_seconds: float = 3600.0
     budget_seconds: float = 60.0
     grace_seconds: float = 60.0
+    broken_gang_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,16 @@ class Packing:
 
     What people ask for is counted: after `remembered_requests` each one counts half. Of policy
     bid-price: once `prices_after` more was asked for, as a part of what is remembered, or the
-    cluster has changed by a quarter, prices are worked out anew.
+    cluster has changed by a quarter, prices are worked out anew. `consolidate_seconds`: so long a
+    request has been its tenant's next in vain before running pods are moved for it (stopped, and
+    made again elsewhere), `consolidate_moves` a round at most; None: never are any.
     """
 
     policy: str = "bid-price"
     remembered_requests: int = 40_000
     prices_after: float = 0.25
+    consolidate_seconds: float | None = None
+    consolidate_moves: int = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,9 @@ DECISIONS = (
         "Evictions, and why",
         "Pods that were told to end, by reason. Reclaimed: for a tenant that had less than its "
         "due. Preempted: for a pod of its own tenant with a higher priority. Stuck: no node that "
-        "it was pinned to took it. MakesWay: a newer revision of its owner takes its place.",
+        "it was pinned to took it. MakesWay: a newer revision of its owner takes its place. "
+        "GangBroken: members of its gang were missing for too long. Moved: to another node, so "
+        "that a waiting pod fits.",
         Query(
             "sum by (reason) (increase(equipoise_evictions_total[$__rate_interval]))",
             "{{reason}}",

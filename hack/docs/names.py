@@ -58,6 +58,12 @@ def by_tenants() -> Sequence[Known]:
             "after so long it is stopped, and its owner makes it again; such pods may use GPUs "
             "meanwhile that are kept for others",
         ),
+        Known(
+            names.GANG,
+            "llama",
+            "pods of one namespace with the same name [start together](../concepts/gangs.md)",
+        ),
+        Known(names.GANG_SIZE, "4", "how many of them; more join later and leave first"),
     )
 
 

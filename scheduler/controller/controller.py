@@ -217,6 +217,12 @@ class Controller:
         """A bound pod is being deleted; its grace period is over then (seconds)."""
         self._state.lives.ends(uid, at)
 
+    def finished(self, pod: Pod) -> None:
+        """A pod of a gang has succeeded: it is not missing."""
+        if pod.gang is not None:
+            seen = pod.uid in self._ledger.holdings
+            self._state.gangs.finished(pod.gang.name, pod.uid, pod.owner, seen=seen)
+
     def gone(self, uid: PodUID) -> None:
         """A pod is gone or finished: what it held is free."""
         state, holding = self._state, self._ledger.holdings.get(uid)

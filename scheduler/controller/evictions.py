@@ -16,6 +16,7 @@ from scheduler.core.model.errors import NotLeading
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Evict
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.verdicts import Reason
 from scheduler.settings import Reclaim
 
 AGAIN_SECONDS = 5.0
@@ -135,7 +136,9 @@ class Evictions:
         delayed, work = self._state.clock.now() - stop.since, self._work_of(uid)
         going = False
         try:
-            going = await self._applier.stop(stop.pod, why, past_budgets=delayed >= self._budget)
+            # Whoever is moved isn't above its due: its budget counts, however long it says no.
+            past = delayed >= self._budget and why.reason is not Reason.MOVED
+            going = await self._applier.stop(stop.pod, why, past_budgets=past)
         except NotLeading as problem:
             log.info("pod %s is not stopped: %s", stop.pod.key, problem)
         except Exception:

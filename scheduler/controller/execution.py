@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from scheduler.controller.departures import Departure, Departures, Stage
@@ -56,10 +56,12 @@ class Execution:
         Each place is reserved before anything is awaited for its pod.
         """
         self._departures.begin_again()
-        async for admits in _slices(plan.admits, ADMITS_AT_ONCE):
+        for number, gangs in enumerate(_batches(_together(plan.admits), ADMITS_AT_ONCE)):
+            if number:
+                await asyncio.sleep(0)
             with self._state.change():
-                for admit in admits:
-                    self._admit(admit)
+                for admits in gangs:
+                    self._admit(admits)
         async for holds in _slices(plan.holds, HOLDS_AT_ONCE):
             for hold in holds:
                 self._hold(hold)
@@ -100,21 +102,27 @@ class Execution:
         await self._messenger.aclose()
         await self._evictions.aclose()
 
-    def _admit(self, admit: Admit) -> None:
-        state, pod = self._state, admit.pod
+    def _admit(self, admits: Sequence[Admit]) -> None:
+        """Reserve for all that start together, and begin to release them; or for none."""
+        state = self._state
         # The round may have decided on a world that is a moment old: the ledger has the last word.
-        if not state.active or state.queue.pods.get(pod.uid) != pod:
+        if not state.active or any(state.queue.pods.get(a.pod.uid) != a.pod for a in admits):
             return
-        try:
-            state.ledger.reserve(pod, admit.placement)
-        except LedgerError as problem:
-            log.info("pod %s has to wait for another round: %s", pod.key, problem)
-            state.news.set()
-            return
-        state.next_since[pod.uid] = state.queue.next_since(pod, state.clock.now())
-        waited_for = state.queue.verdicts.get(pod.uid)
-        state.queue.drop(pod.uid)
-        self._departures.begin(admit, waited_for=waited_for)
+        for number, admit in enumerate(admits):
+            try:
+                state.ledger.reserve(admit.pod, admit.placement)
+            except LedgerError as problem:
+                log.info("pod %s has to wait for another round: %s", admit.pod.key, problem)
+                for before in admits[:number]:
+                    state.ledger.release(before.pod.uid)
+                state.news.set()
+                return
+        for admit in admits:
+            uid = admit.pod.uid
+            state.next_since[uid] = state.queue.next_since(admit.pod, state.clock.now())
+            waited_for = state.queue.verdicts.get(uid)
+            state.queue.drop(uid)
+            self._departures.begin(admit, waited_for=waited_for)
 
     def _landed(self, leaving: Departure, outcome: bool | ReleaseRefused) -> None:
         if isinstance(outcome, ReleaseRefused):
@@ -160,6 +168,27 @@ class Execution:
             # Noted before: the pod that takes its place may be there before the answer is.
             state.strike(journey.owner)
             self._messenger.evict(pod, Verdict(Reason.STUCK, ", ".join(journey.nodes)))
+
+
+def _together(admits: Sequence[Admit]) -> list[Sequence[Admit]]:
+    """Admissions of one gang as one, of others one by one; the order stays."""
+    found: dict[str, list[Admit]] = {}
+    for admit in admits:
+        gang = admit.pod.gang
+        found.setdefault(admit.pod.uid if gang is None else f"gang {gang.name}", []).append(admit)
+    return list(found.values())
+
+
+def _batches(gangs: Iterable[Sequence[Admit]], admits: int) -> Iterator[Sequence[Sequence[Admit]]]:
+    """Yield so many gangs at a time that there are that many admissions, or a few more."""
+    batch: list[Sequence[Admit]] = []
+    for gang in gangs:
+        batch.append(gang)
+        if sum(map(len, batch)) >= admits:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 async def _slices(items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:

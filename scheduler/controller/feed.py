@@ -162,6 +162,7 @@ class Feed:
         if known is not None and version is not None and known.version == version:
             return
         if podstate.runs_no_more(pod):
+            self._note_success(pod)
             self._gone(uid)
             return
         node = mapping(pod, "spec").get("nodeName")
@@ -185,6 +186,12 @@ class Feed:
         ends = podstate.ends_at(pod)
         if ends is not None:
             self._controller.ends(uid, ends)
+
+    def _note_success(self, pod: PodJSON) -> None:
+        if podstate.succeeded(pod) and names.GANG in mapping(
+            mapping(pod, "metadata"), "annotations"
+        ):
+            self._controller.finished(self._read(pod))
 
     def _gone(self, uid: PodUID) -> None:
         known = self._known.pop(uid, None)

@@ -112,6 +112,9 @@ class Grants:
 
     def _may_have_one(self, wish: Pod, owner: str) -> bool:
         sound = wish.pinnable and not wish.problem and not wish.foreign_gates
+        if wish.gang is not None:
+            # It starts together with others, which may not be there yet.
+            return False
         struck = self._state.strikes.has_struck(owner)
         return sound and not struck and self._is_sparing(wish) and self._state.is_next(wish.tenant)
 

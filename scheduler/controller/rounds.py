@@ -55,7 +55,9 @@ class Rounds:
         """Whether it is a long line, or it may look for whom to stop, on every node."""
         if pending > (self._worker_above or 0):
             return True
-        patience = self._settings.reclaim.patience_seconds
+        settings = self._settings
+        stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
+        patience = min((each for each in stops if each is not None), default=None)
         return patience is not None and any(
             now - since >= patience for since in snapshot.memory.blocked.values()
         )
@@ -83,6 +85,9 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         min_runtime=settings.reclaim.min_runtime_seconds,
         turn_runtime=settings.reclaim.turn_runtime_seconds,
         ending_seconds=ending_seconds(settings.reclaim),
+        broken_after=settings.reclaim.broken_gang_seconds,
+        consolidate_after=settings.packing.consolidate_seconds,
+        most_moves=settings.packing.consolidate_moves,
     )
 
 

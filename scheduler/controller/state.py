@@ -10,6 +10,7 @@ from scheduler.clock import Clock
 from scheduler.controller.backoffs import Backoffs
 from scheduler.controller.casualties import Casualties
 from scheduler.controller.departures import Departure
+from scheduler.controller.gangbook import GangBook
 from scheduler.controller.journeys import Journey, Journeys
 from scheduler.controller.lagbook import LagBook
 from scheduler.controller.lives import Lives
@@ -41,9 +42,11 @@ class State:
         self.ledger, self.clock, self.active = ledger, clock, active
         self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
         self.lags = LagBook(settings.fairness, now=clock.now())
-        self._patiences = (settings.fairness.reserve_seconds, settings.reclaim.patience_seconds)
-        self._reclaims = settings.reclaim.patience_seconds is not None
-        self.lives = Lives(settings.reclaim.grace_seconds)
+        stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
+        self._patiences = settings.fairness.reserve_seconds, *stops
+        self._stops = any(patience is not None for patience in stops)
+        self._broken_after = settings.reclaim.broken_gang_seconds
+        self.lives, self.gangs = Lives(settings.reclaim.grace_seconds), GangBook()
         self.queue, self.mixer = Queue(), _mixer(settings.packing)
         self.departures: dict[PodUID, Departure] = {}
         self.journeys, self.casualties = Journeys(), Casualties(ledger)
@@ -208,21 +211,25 @@ class State:
     def snapshot(self) -> Snapshot:
         """Return what a round decides on."""
         known = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
+        gathered = self.gangs.gathered(
+            known.gathered, self.queue.pods.values(), self.ledger.holdings
+        )
+        known = replace(known, memory=self.memory, gathered=gathered)
         limited = self.tree.longest or self.lives.limited
-        if not limited and not (self._reclaims and self.queue.pods):
-            return replace(known, memory=self.memory)
+        if not limited and not known.gathered and not (self._stops and self.queue.pods):
+            return known
         running = self.lives.running(self.ledger.holdings, self.clock.now())
-        return replace(known, memory=self.memory, running=running, limited=bool(limited))
+        return replace(known, running=running, limited=bool(limited))
 
     def next_patience(self, now: float) -> float | None:
-        """Return when (seconds) the patience of somebody who is next will be over; None: never."""
-        ends = (
-            since + patience
-            for since in self.memory.blocked.values()
-            for patience in self._patiences
-            if patience is not None and since + patience > now
-        )
-        return min(ends, default=None)
+        """Return when (seconds) somebody's patience will be over; None: never.
+
+        That of who is next and waits, and that with gangs that lack members.
+        """
+        blocked, broken = self.memory.blocked.values(), self.memory.broken.values()
+        ends = [since + p for since in blocked for p in self._patiences if p is not None]
+        ends += (since + self._broken_after for since in broken)
+        return min((end for end in ends if end > now), default=None)
 
     def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
         """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""

@@ -170,8 +170,8 @@ EVICTIONS = Spec(
     ("reason",),
     "",
     "Pods that were told to end, by stable reason: Reclaimed for another tenant, Preempted for a "
-    "pod of their own, MaxRuntime because their time was over, Stuck and MakesWay so that their "
-    "owner makes them again.",
+    "pod of their own, MaxRuntime because their time was over, GangBroken as members were missing, "
+    "Moved to another node, Stuck and MakesWay so that their owner makes them again.",
 )
 LOST = Spec(
     PREFIX + "evicted_gpu_seconds_total",
@@ -236,7 +236,7 @@ ADMISSION_VERBS = ("mutate", "validate")
 
 EVICTED = (
     *(Reason.RECLAIMED, Reason.PREEMPTED, Reason.MAX_RUNTIME),
-    *(Reason.STUCK, Reason.MAKES_WAY),
+    *(Reason.STUCK, Reason.MAKES_WAY, Reason.GANG_BROKEN, Reason.MOVED),
 )
 _RARE = dict.fromkeys(EVICTED, "evict") | {Reason.DEVICE_LOST: "warn"}
 DECIDED = (("admit", ""), *((_RARE.get(reason, "hold"), str(reason)) for reason in Reason))

@@ -13,6 +13,7 @@ from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.podreader import gates_of, mapping
 from scheduler.core.model.requestreader import (
     containers_asking,
+    parse_gang,
     parse_gpu_containers,
     parse_max_runtime,
     parse_preemptible,
@@ -89,6 +90,7 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     request = parse_request(pod)
     parse_preemptible(pod)
     parse_max_runtime(pod)
+    parse_gang(pod)
     _refuse_other_gpus(pod)
     _refuse_our_notes(pod)
     if request.devices:

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.core.cycle.standing import oversold_milli
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.gangs import Gathered
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.verdicts import Reason
 from tests.controller.feeding import HALF, World, bound, gated, pinned, unreadable
@@ -116,6 +117,43 @@ async def test_finished_and_deleted_pods_free_what_they_held_and_wait_no_longer(
     world.see(bound("q", "n1"), gated("r"), event="DELETED")
     assert (world.held, world.waiting) == ({}, set())
     assert world.ledger.columns.free.sum() == 4000
+
+
+async def test_members_of_a_gang_that_have_succeeded_are_not_missing() -> None:
+    world = World()
+    notes = {"gang": "train", "gang-size": "2"}
+    ended, runs = (
+        bound("p", "n1", HALF, **notes),
+        bound("q", "n2", place("n2", (0, 500, 8_000)), **notes),
+    )
+    world.see(ended, runs)
+    await world.controller.round()
+    world.see({**ended, "status": {"phase": "Succeeded"}})
+    for _ in range(3):
+        await world.controller.round()
+        world.clock.time += 100.0
+    assert world.hands.stopped == []
+    left = Gathered(frozenset({PodUID("q")}), finished=1)
+    assert world.controller.snapshot().gathered == {"lab/train": left}
+
+
+async def test_what_is_left_of_a_gang_is_stopped_after_a_while() -> None:
+    world = World()
+    notes = {"gang": "train", "gang-size": "2"}
+    ended, runs = (
+        bound("p", "n1", HALF, **notes),
+        bound("q", "n2", place("n2", (0, 500, 8_000)), **notes),
+    )
+    world.see(ended, runs)
+    await world.controller.round()
+    world.see({**ended, "status": {"phase": "Failed"}})
+    await world.controller.round()
+    world.clock.time += 299.0
+    await world.controller.round()
+    assert world.hands.stopped == []
+    world.clock.time += 1.0
+    await world.controller.round()
+    assert [(name, why) for name, why, _ in world.hands.stopped] == [("q", "GangBroken")]
 
 
 def test_a_pod_that_is_asked_to_go_holds_on_until_it_is_gone() -> None:

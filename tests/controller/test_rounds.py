@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from scheduler.clock import SystemClock
 from scheduler.controller.controller import Controller
 from scheduler.controller.loop import COALESCE_SECONDS, MOST_REST_SECONDS
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.gangs import Gang
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.requests import Request
 from tests.controller.hands import Eyes, Hands, controller
@@ -96,6 +98,22 @@ async def test_a_place_that_was_taken_meanwhile_is_not_sold_again() -> None:
     world.gone(pod("q").uid)
     await world.round()
     assert hands.released == ["p"]
+
+
+async def test_all_of_a_gang_is_released_or_none_of_it() -> None:
+    hands = Hands()
+    world = made(Ledger([node("n1", 3)]), 0, hands)
+    for number in range(3):
+        world.add(replace(pod(f"g{number}", whole()), gang=Gang("lab/g", 3)))
+    going = asyncio.create_task(world.round())
+    await asyncio.sleep(0)
+    world.bound(pod("q", whole()), place("n1", (2, 1_000, 16_000)))
+    await going
+    assert hands.released == []
+    assert set(world.queue.pods) == {"g0", "g1", "g2"}
+    world.gone(pod("q").uid)
+    await world.round()
+    assert sorted(hands.released) == ["g0", "g1", "g2"]
 
 
 async def test_what_was_decided_for_tenants_that_are_others_now_is_decided_anew(

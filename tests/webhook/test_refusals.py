@@ -18,6 +18,7 @@ TABLE = {
     "a share and the resource": (pod_of({F: "0.5"}, box(gpus="1")), "keep one of them"),
     "whole GPUs and a count": (pod_of({F: "2", C: "2"}), 'write "4"'),
     "max runtime": (pod_of({names.MAX_RUNTIME: "long"}), '"long" is no duration'),
+    "half a gang": (pod_of({F: "1", names.GANG: "train"}), "a gang has a name and a size"),
     "preemptible": (pod_of({names.PREEMPTIBLE: "maybe"}), '"true" or "false"'),
     "an unknown container": (pod_of({F: "1", ON: "x"}), 'no container "x"; the pod has main'),
     "no container named": (pod_of({F: "1", ON: " , "}), "name at least one container"),

@@ -3,23 +3,30 @@
 from collections import deque
 from fractions import Fraction
 
+from scheduler.core.cycle.gangs import line_up
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.fairness.division import divide
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.verdicts import Reason, Verdict
 
 
 def admit(this: Round) -> None:
     """Put pods that may start into their tenants' queues, hold the others, divide the GPUs."""
+    able = list[Pod]()
     for pod in sorted(this.pending, key=lambda pod: pod.turn):
         if (refusal := _refusal(this, pod)) is not None:
             this.hold(pod, refusal.reason, refusal.detail)
         else:
-            this.queues.setdefault(pod.tenant, deque()).append(pod)
+            able.append(pod)
+    in_line, refused = line_up(this.gangs, able)
+    this.holds.extend(Hold(pod, verdict) for pod, verdict in refused)
+    for pod in in_line:
+        this.queues.setdefault(pod.tenant, deque()).append(pod)
     held = {name: held.milli for name, held in this.snapshot.held.items()}
-    asked = {name: sum(map(this.counts, queue)) for name, queue in this.queues.items()}
+    asked = {name: sum(_asked(this, pod) for pod in queue) for name, queue in this.queues.items()}
     wanted = {
         name: Fraction(held.get(name, 0) + asked.get(name, 0), MILLI) for name in this.tree.leaves
     }
@@ -37,6 +44,12 @@ def tenantless(tree: TenantTree, pod: Pod) -> Verdict | None:
         sentence = f"choose one below {pod.tenant}, such as {children}"
         return Verdict(Reason.TENANT_HAS_CHILDREN, sentence)
     return None
+
+
+def _asked(this: Round, pod: Pod) -> int:
+    """Milli-GPU of the pod, of those that start with it, and of those that join them later."""
+    later = this.gangs.behind.get(pod.uid, ())
+    return this.counts(pod) + sum(this.kinds.of(each).milli or 0 for each in later)
 
 
 def _refusal(this: Round, pod: Pod) -> Verdict | None:

@@ -1,7 +1,6 @@
 """Allocate: turn by turn, give the next pod of the tenant whose turn it is the best place."""
 
-from collections.abc import Mapping
-from zlib import crc32
+from collections.abc import Sequence
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.cycle.explain import Explainer
@@ -9,11 +8,10 @@ from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.reservations.backfill import lend
 from scheduler.core.cycle.reservations.reserve import honour, note_waits, reserve
 from scheduler.core.cycle.rounds import Round
-from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Reservation
 from scheduler.core.model.verdicts import Verdict
 
 
@@ -58,22 +56,24 @@ def _saves_up(work: Allocation, leaf: TenantName) -> bool:
 def _give_turn(work: Allocation, leaf: TenantName) -> None:
     """Try the leaf's next pod. One that can't go now can't go later in this round either."""
     this, pod = work.this, work.this.queues[leaf].popleft()
-    kind = this.kinds.of(pod)
+    kind = this.kind(pod)
     # By memory a pod counts by the card that it lands on, which is known only once it has one.
-    known = not pod.request.memory_mib and not work.trial.columns.mig_models
+    known = not kind.by_memory and not work.trial.columns.mig_models
     capped = work.capped.get((leaf, pod.preemptible, kind))
     if known and capped is None:
         capped = _check_caps(work, pod, kind, kind.milli or 0)
-    placement = None if capped is not None else _place(work, pod, kind)
-    if placement is not None and not known:
-        capped = _check_caps(work, pod, kind, placement.milli)
+    places = None if capped is not None else _place(work, pod, kind)
+    if places is not None and not known:
+        capped = _check_caps(work, pod, kind, sum(place.milli for place in places))
     if capped is not None:
-        this.holds.append(Hold(pod, capped))
+        this.holds.extend(Hold(each, capped) for each in this.gangs.all(pod))
         work.limited.setdefault(leaf, []).append(pod)
-    elif placement is None:
+    elif places is None:
         work.tried.setdefault(leaf, []).append(pod)
     else:
-        work.admit(pod, placement)
+        for each, place in zip(this.gangs.members(pod), places, strict=True):
+            work.admit(each, place)
+        this.line_up_behind(pod)
 
 
 def _pass_over(work: Allocation, leaf: TenantName) -> None:
@@ -83,7 +83,7 @@ def _pass_over(work: Allocation, leaf: TenantName) -> None:
     """
     this, below_caps = work.this, set[tuple[bool, Kind]]()
     queue = this.queues[leaf]
-    while queue and (kind := this.kinds.of(pod := queue[0])) in work.full:
+    while queue and (kind := this.kind(pod := queue[0])) in work.full:
         alike = pod.preemptible, kind
         may_borrow = work.kept and this.max_runtime(pod) is not None
         if alike in below_caps and not may_borrow:
@@ -105,16 +105,21 @@ def _check_caps(work: Allocation, pod: Pod, kind: Kind, milli: int) -> Verdict |
     return refused
 
 
-def _place(work: Allocation, pod: Pod, kind: Kind) -> Placement | None:
-    if kind in work.full:
-        return lend(work, pod)
-    among = work.this.snapshot.eligibility.now(pod.constraints)
-    placement = work.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
-    if placement is None:
-        work.full.add(kind)
-        work.misses[pod.tenant] += 1
-        placement = lend(work, pod)
-    return placement
+def _place(work: Allocation, pod: Pod, kind: Kind) -> Sequence[Placement] | None:
+    """Return places for the pod and all that start with it, in their order; None: there are none.
+
+    Nothing is taken yet.
+    """
+    places = None
+    if kind not in work.full:
+        places = work.places_for(work.this.gangs.members(pod))
+        if places is None:
+            work.full.add(kind)
+            work.misses[pod.tenant] += 1
+    if places is None and not kind.parts:
+        lent = lend(work, pod)
+        return None if lent is None else (lent,)
+    return places
 
 
 def _hold_the_rest(work: Allocation) -> None:
@@ -133,18 +138,26 @@ def _hold_the_rest(work: Allocation) -> None:
         has_due = this.capacity.gpus and (work.turns.owed_seconds(leaf) or 0.0) <= 0
         if has_due and (len(left) > 1 or not due):
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
-            this.holds.append(Hold(pods[0], verdict))
+            _hold(this, pods[0], verdict)
             if work.tried.get(leaf) and _saves_up(work, leaf):
                 verdict = explainer.saves_up(leaf, first=pods[0])
-            this.holds.extend(Hold(pod, verdict) for pod in pods[1:])
+            for pod in pods[1:]:
+                _hold(this, pod, verdict)
         else:
-            this.holds.extend(
-                Hold(pod, _no_room(pod, explainer, this.reservations)) for pod in pods
-            )
+            for pod in pods:
+                _hold(this, pod, _no_room(this, pod, explainer))
 
 
-def _no_room(pod: Pod, explainer: Explainer, reserved: Mapping[PodUID, Reservation]) -> Verdict:
-    reservation = reserved.get(pod.uid)
-    if reservation is None:
-        return explainer.no_room(pod.request, pod.constraints)
-    return explainer.drains(pod.request, reservation)
+def _hold(this: Round, pod: Pod, verdict: Verdict) -> None:
+    """Hold a pod, and those of its gang."""
+    this.holds.extend(Hold(each, verdict) for each in this.gangs.all(pod))
+
+
+def _no_room(this: Round, pod: Pod, explainer: Explainer) -> Verdict:
+    members = this.gangs.members(pod)
+    kept = [this.reservations[each.uid] for each in members if each.uid in this.reservations]
+    if len(members) > 1:
+        return explainer.no_room_for_all(members, kept)
+    if kept:
+        return explainer.drains(pod.request, kept[0])
+    return explainer.no_room(pod.request, pod.constraints)

@@ -1,9 +1,14 @@
 """What turns are taken on: a trial to place pods on, who holds how much, who found no place."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
+from zlib import crc32
+
+import numpy as np
 
 from scheduler.core.cycle.caps import over_caps
 from scheduler.core.cycle.kinds import Kind
@@ -24,6 +29,10 @@ ALTERNATIVES = 2
 """Nodes that a pod is pinned to beside the planned one, should that one fail meanwhile."""
 
 NOTHING = Request()
+
+NOWHERE: Mapping[PodUID, int] = MappingProxyType({})
+
+Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
@@ -111,12 +120,59 @@ class Allocation:
         self.trial.take(less, NOTHING)
 
     @contextmanager
-    def without(self, uid: PodUID) -> Iterator[None]:
-        """Try things as if the pod had no reservation; they are taken back at the end."""
+    def without(self, *uids: PodUID) -> Iterator[None]:
+        """Try things as if the pods had no reservation; they are taken back at the end."""
         with self.trial.attempt():
-            if uid in self.kept:
-                self.trial.give(self.kept[uid], NOTHING)
+            for uid in uids:
+                if uid in self.kept:
+                    self.trial.give(self.kept[uid], NOTHING)
             yield
+
+    def places_for(
+        self, members: Sequence[Pod], rows: Mapping[PodUID, int] = NOWHERE
+    ) -> tuple[Placement, ...] | None:
+        """Return the best places for all of them, in their order; None if one finds no room.
+
+        `rows`: where some of them go if they can.
+        """
+        if len(members) == 1:
+            place = self._best(members[0], rows)
+            return None if place is None else (place,)
+        found: dict[PodUID, Placement] = {}
+        with self.trial.attempt():
+            for pod in largest_first(members):
+                place = self._best(pod, rows)
+                if place is None:
+                    return None
+                self.trial.take(place, pod.request)
+                found[pod.uid] = place
+        places = [found[pod.uid] for pod in members]
+        return tuple(places if rows else self.in_order(members, places, _itself))
+
+    def in_order(
+        self, members: Sequence[Pod], found: Sequence[Found], place_of: Callable[[Found], Placement]
+    ) -> list[Found]:
+        """Return what was found for pods, those that are alike in the order of nodes and devices.
+
+        So ranks that follow each other are neighbours.
+        """
+        row = self.trial.columns.row
+        by_kind = defaultdict[Kind, list[Found]](list)
+        for pod, each in zip(members, found, strict=True):
+            by_kind[self.this.kinds.of(pod)].append(each)
+        for alike in by_kind.values():
+            places = ((place_of(each), each) for each in alike)
+            keyed = [((row[at.node], [s.index for s in at.slots]), each) for at, each in places]
+            alike[:] = [each for _, each in sorted(keyed, key=lambda pair: pair[0], reverse=True)]
+        return [by_kind[self.this.kinds.of(pod)].pop() for pod in members]
+
+    def _best(self, pod: Pod, rows: Mapping[PodUID, int]) -> Placement | None:
+        if pod.uid in rows:
+            place = self.packer.place(pod.request, among=np.array([rows[pod.uid]]))
+            if place is not None:
+                return place
+        among = self.this.snapshot.eligibility.now(pod.constraints)
+        return self.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
 
     def admit(self, pod: Pod, placement: Placement) -> None:
         """Give the pod that place."""
@@ -139,6 +195,20 @@ class Allocation:
                 best[kind] = self.packer.ranked(kind.request, ALTERNATIVES + 1, among=among)
             others = tuple(name for name in best[kind] if name != node)[:ALTERNATIVES]
             this.admits[at] = Admit(admit.pod, admit.placement, others)
+
+
+def _itself(place: Placement) -> Placement:
+    return place
+
+
+def largest_first(pods: Iterable[Pod]) -> list[Pod]:
+    """In the order in which those that start together are placed: small ones fit beside others."""
+    return sorted(pods, key=_size, reverse=True)
+
+
+def _size(pod: Pod) -> tuple[int, int, int]:
+    request = pod.request
+    return request.devices, request.milli, request.memory_mib
 
 
 def _less(kept: Placement, taken: Placement) -> Placement:

@@ -45,6 +45,25 @@ class Capacity:
                 self._missing.clear()
             return self._counts.setdefault(asked, self._count(request, constraints))
 
+    def most(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> int:
+        """Return how many such pods all nodes together would hold at once were they empty.
+
+        On a node as many as CPU, memory, pods and its devices allow, each looked at by itself.
+        """
+        columns, rows = self._columns, self._eligibility.ever(constraints)
+        kinds = np.bincount(self._kind_of if rows is None else self._kind_of[rows])
+        numbers = np.flatnonzero(kinds)
+        at = self._kinds[numbers]
+        seen = candidates(columns, at, request)
+        milli = np.broadcast_to(seen.milli, seen.devices.shape)
+        each = columns.cap[at] // np.maximum(milli, 1)
+        shares = np.where(seen.devices, each, 0).sum(axis=1)
+        most = np.minimum(shares // max(request.devices, 1), columns.pods_cap[at])
+        for need, cap in ((request.cpu_milli, columns.cpu_cap), (request.ram_mib, columns.ram_cap)):
+            if need:
+                most = np.minimum(most, cap[at] // need)
+        return int((np.where(seen.nodes, most, 0) * kinds[numbers]).sum())
+
     def missing(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> str:
         """Say what to change about a pod that no empty node could hold."""
         asked = request, constraints

@@ -1,5 +1,7 @@
 """Why a pod that could run some time doesn't run now."""
 
+from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -64,6 +66,17 @@ class Explainer:
             verdict = Verdict(Reason.NO_ROOM, f"it needs {request.describe()}; {what}")
             self._lacking[asked] = verdict
         return verdict
+
+    def no_room_for_all(self, members: Sequence[Pod], kept: Sequence[Reservation]) -> Verdict:
+        """Return the verdict on pods that start together, for some of which devices are kept."""
+        counts = Counter(pod.request.describe() for pod in members)
+        what = " and ".join(f"{count} × {each}" for each, count in counts.items())
+        if kept:
+            cards, nodes = sum(len(each.devices) for each in kept), {each.node for each in kept}
+            where = f"{cards} GPUs of {len(nodes)} nodes are kept for it as they drain"
+            return Verdict(Reason.NO_ROOM, f"its gang takes {what} at once; {where}")
+        seen = self._too_few(members[0].request, slice(None), "in all")
+        return Verdict(Reason.NO_ROOM, f"its gang takes {what} at once; {seen}")
 
     def drains(self, request: Request, reservation: Reservation) -> Verdict:
         """Return the verdict on a pod for which devices are kept."""

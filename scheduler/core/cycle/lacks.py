@@ -30,7 +30,10 @@ def _due(this: Round) -> Iterator[tuple[Reason, Pod, int]]:
         if leaf in left:
             left[leaf] -= milli
     for pod in _held_for(this, Reason.NO_ROOM):
-        if left[pod.tenant] > 0 and 0 < (milli := this.counts(pod)) <= left[pod.tenant]:
+        if (
+            left[pod.tenant] > 0
+            and 0 < (milli := this.kinds.of(pod).milli or 0) <= left[pod.tenant]
+        ):
             left[pod.tenant] -= milli
             yield Reason.NO_ROOM, pod, milli
 

@@ -19,6 +19,8 @@ class Profile:
     for it, after `reclaim_after` running pods are stopped for it (None: never); none is stopped
     that has run for less than `min_runtime`, nor one for less than `turn_runtime` whose tenant
     would be left with a smaller part of its due than the other one has: it is in its turn.
+    After `consolidate_after` running pods are moved for it (None: never), `most_moves` a round.
+    A gang that lacks members for `broken_after` is stopped.
     `credit_runtime`: for so long credit has to last (None: `min_runtime`). `ending_seconds` is what
     it takes at most from the decision to stop a pod until it is gone.
     """
@@ -33,6 +35,9 @@ class Profile:
     turn_runtime: float = 3600.0
     credit_runtime: float | None = None
     ending_seconds: float = 0.0
+    broken_after: float = 300.0
+    consolidate_after: float | None = None
+    most_moves: int = 16
 
     @property
     def undisturbed(self) -> float:

@@ -7,14 +7,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from scheduler.core.cycle.capacity import Capacity
-from scheduler.core.cycle.kinds import Kinds
+from scheduler.core.cycle.gangs import Gangs, present
+from scheduler.core.cycle.kinds import Kind, Kinds
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.plans import Admit, Evict, Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Reservation
+from scheduler.core.model.running import Move, Reservation
 from scheduler.core.model.verdicts import Reason, Verdict
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
-    `queues` holds, per leaf, the pods that may start, in the order of their turns. `blocked`,
-    `reservations`, `short` and `given_up` are what the next round should know. `lowest` is the
-    least priority of a leaf's pods that may be stopped.
+    `queues` holds, per leaf, the pods that may start, in the order of their turns; of those that
+    start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken` and
+    `moves` are what the next round should know. `lowest` is the least priority of a leaf's pods
+    that may be stopped.
     """
 
     snapshot: Snapshot
@@ -37,6 +39,7 @@ class Round:
     tree: TenantTree
     capacity: Capacity
     kinds: Kinds
+    gangs: Gangs
     queues: dict[TenantName, deque[Pod]] = field(default_factory=dict)
     demand: dict[TenantName, Fraction] = field(default_factory=dict)
     shares: dict[TenantName, Fraction] = field(default_factory=dict)
@@ -47,6 +50,9 @@ class Round:
     reservations: dict[PodUID, Reservation] = field(default_factory=dict)
     short: dict[TenantName, tuple[float, ...]] = field(default_factory=dict)
     given_up: dict[PodUID, frozenset[NodeName]] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+    broken: dict[str, float] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
 
@@ -56,6 +62,7 @@ class Round:
     ) -> "Round":
         """Return a round in which nothing is decided yet; `now` in seconds since the epoch."""
         capacity = Capacity(snapshot.columns, snapshot.eligibility)
+        kinds = Kinds(capacity)
         return cls(
             snapshot=snapshot,
             pending=tuple(pending),
@@ -63,7 +70,8 @@ class Round:
             profile=profile,
             tree=TenantTree(snapshot.tenants),
             capacity=capacity,
-            kinds=Kinds(capacity),
+            kinds=kinds,
+            gangs=Gangs(kinds, present(snapshot)),
         )
 
     def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
@@ -76,5 +84,19 @@ class Round:
         return min((each for each in said if each is not None), default=None)
 
     def counts(self, pod: Pod) -> int:
-        """Milli-GPU that the waiting pod counts; 0 for one that could never be placed."""
-        return self.kinds.of(pod).milli or 0
+        """Milli-GPU that the waiting pod counts, with those that start together with it.
+
+        0 for one that could never be placed.
+        """
+        return self.kind(pod).milli or 0
+
+    def line_up_behind(self, first: Pod) -> None:
+        """Let those of a gang stand in line that join it once its first ones have their places."""
+        later = self.gangs.behind.pop(first.uid, ())
+        if later:
+            queue = (*self.queues[first.tenant], *later)
+            self.queues[first.tenant] = deque(sorted(queue, key=lambda pod: pod.turn))
+
+    def kind(self, pod: Pod) -> Kind:
+        """What the waiting pod asks for, with those that start together with it."""
+        return self.gangs.kind(pod)

@@ -7,6 +7,8 @@ from scheduler.core.cycle.allocate import allocate
 from scheduler.core.cycle.lacks import lacks
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.rounds import Round
+from scheduler.core.cycle.stops.broken import broken
+from scheduler.core.cycle.stops.consolidate import consolidate
 from scheduler.core.cycle.stops.overdue import overdue
 from scheduler.core.cycle.stops.reclaim import reclaim
 from scheduler.core.ledger.snapshot import Snapshot
@@ -20,7 +22,9 @@ PHASES: dict[str, Phase] = {
     "overdue": overdue,  # whose time is over
     "admit": admit,  # who counts, and what everybody is due
     "allocate": allocate,  # turn by turn onto what is free; stops nobody
+    "consolidate": consolidate,  # moves who runs, so that more fits; nobody loses its place
     "reclaim": reclaim,  # for who is owed, from who holds more than its due
+    "broken": broken,  # what is left of gangs that lack members
 }
 """In order, the least disruptive first."""
 
@@ -63,5 +67,8 @@ def run_cycle(
             reservations=tuple(this.reservations.values()),
             short=this.short,
             given_up=this.given_up,
+            whole=frozenset(this.whole),
+            broken=this.broken,
+            moves=tuple(this.moves),
         ),
     )

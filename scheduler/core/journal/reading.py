@@ -16,6 +16,7 @@ from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Runs, Snapshot
 from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.gangs import Gathered
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
@@ -50,6 +51,7 @@ class _Known:
     pending: dict[PodUID, Pod] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     lags: dict[TenantName, float] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
     remains: Remains = field(default_factory=Remains)
     memory: Memory = field(default_factory=Memory)
     profile: Profile = field(default_factory=Profile)
@@ -94,6 +96,7 @@ def _entry(known: _Known, line: Line) -> Entry:
     apply(known.since, line.get("since", {}), float)
     apply(known.pending, line.get("pending", {}), Pod)
     apply(known.lags, line.get("lags", {}), float)
+    apply(known.finished, line.get("finished", {}), int)
     inputs = _inputs(known, decode(float, line["at"]))
     known.plan = plan_of(line, known.plan, inputs)
     known.memory = known.plan.memory
@@ -166,8 +169,12 @@ def _inputs(known: _Known, now: float) -> Inputs:
     running = Runs(holdings, dict(known.since), known.ending) if known.running else ()
     snapshot: Snapshot = ledger.snapshot(tenants=known.tenants, lags=known.lags)
     snapshot.columns.resume(known.remains)
+    gathered = dict(snapshot.gathered) | {
+        name: replace(snapshot.gathered.get(name, Gathered()), finished=count)
+        for name, count in known.finished.items()
+    }
     return Inputs(
-        snapshot=replace(snapshot, running=running, memory=known.memory),
+        snapshot=replace(snapshot, running=running, memory=known.memory, gathered=gathered),
         pending=dict(known.pending),
         now=now,
         profile=known.profile,

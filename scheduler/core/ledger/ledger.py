@@ -14,6 +14,7 @@ from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.snapshot import Held, Snapshot
 from scheduler.core.model.errors import AlreadyBound, Oversold, UnknownPlace
+from scheduler.core.model.gangs import Gathered
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement, Slot
@@ -34,6 +35,7 @@ class Ledger:
         self._holdings: dict[PodUID, Holding] = {}
         self._on_node: dict[NodeName, dict[PodUID, Holding]] = {}
         self._held: dict[TenantName, Held] = {}
+        self._members: dict[str, set[PodUID]] = {}
         self._undecodable: dict[NodeName, str] = {}
         # Asked at every filter, so it must not look at every holding.
         self._limits: list[tuple[float, PodUID]] = []
@@ -194,6 +196,7 @@ class Ledger:
             tenants=tuple(tenants),
             lags=dict(lags or {}),
             eligibility=self.eligibility,
+            gathered={name: Gathered(frozenset(uids)) for name, uids in self._members.items()},
         )
 
     def rebuilt(self) -> "Ledger":
@@ -264,6 +267,12 @@ class Ledger:
             self._held[tenant] = after
         else:
             self._held.pop(tenant, None)
+        gang = holding.pod.gang
+        if gang is not None:
+            members = self._members.setdefault(gang.name, set())
+            (members.add if sign > 0 else members.discard)(holding.pod.uid)
+            if not members:
+                del self._members[gang.name]
 
     def _change(self, holding: Holding, change: Callable[[int, Slots, Request], None]) -> None:
         """Book one claim, or where it isn't that simple, work the whole row out again."""
@@ -310,8 +319,8 @@ def _is_chosen_anew(before: Node | None, node: Node) -> bool:
 
 def _same_claim(before: Pod, pod: Pod) -> bool:
     """Whether both hold the same at the same place; where it might have gone instead is over."""
-    holds = (before.tenant, before.request, before.preemptible)
-    return holds == (pod.tenant, pod.request, pod.preemptible)
+    holds = (before.tenant, before.request, before.preemptible, before.gang)
+    return holds == (pod.tenant, pod.request, pod.preemptible, pod.gang)
 
 
 def _located(node: Node, placement: Placement) -> Slots | None:

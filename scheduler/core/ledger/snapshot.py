@@ -1,12 +1,13 @@
 """A read-only copy of the ledger for one round, and a trial that can be rolled back."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.holdings import Holding
+from scheduler.core.model.gangs import Gathered
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
@@ -44,10 +45,17 @@ class Runs:
         return any(each == running for running in self)
 
     def __iter__(self) -> Iterator[Running]:
-        for uid, holding in self.holdings.items():
-            since = self.since.get(uid)
-            if since is not None and holding.bound and holding.placement.slots:
-                yield Running(holding.pod, holding.placement, since, uid in self.ending)
+        for uid in self.holdings:
+            running = self.find(uid)
+            if running is not None:
+                yield running
+
+    def find(self, uid: PodUID) -> Running | None:
+        """Return that pod; None for one that may not be looked at."""
+        since, holding = self.since.get(uid), self.holdings.get(uid)
+        if since is None or holding is None or not holding.bound or not holding.placement.slots:
+            return None
+        return Running(holding.pod, holding.placement, since, uid in self.ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class Snapshot:
     """All that a round needs to know. `lags` are GPU-seconds at the round's `now`.
 
     Nothing in it changes with the ledger, so that a round may run in a thread of its own.
-    `limited`: whether any pod of those that run may run for a limited time only.
+    `limited`: whether any pod of those that run may run for a limited time only. `gathered`: how
+    many members gangs have, by name, as far as any has a place.
     """
 
     columns: Columns
@@ -66,7 +75,23 @@ class Snapshot:
     eligibility: Eligibility = field(default_factory=Eligibility)
     running: Collection[Running] = ()
     limited: bool = True
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+
+    def find(self, uids: Iterable[PodUID]) -> list[Running]:
+        """Return those of the pods that run, by UID."""
+        running, wanted = self.running, sorted(uids)
+        if isinstance(running, Runs):
+            return [found for uid in wanted if (found := running.find(uid)) is not None]
+        known = {each.pod.uid: each for each in running}
+        return [known[uid] for uid in wanted if uid in known]
+
+    def stays(self, uid: PodUID) -> bool:
+        """Whether a pod has its place still, and isn't about to go."""
+        running = self.running
+        if isinstance(running, Runs):
+            return uid in running.holdings and uid not in running.ending
+        return any(each.pod.uid == uid and not each.ending for each in running)
 
     def trial(self) -> "Trial":
         """Return a copy to try placements on; the snapshot stays as it is."""

@@ -3,8 +3,15 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from scheduler.core.model import names
-from scheduler.core.model.constraints import Constraints, Requirement, Taint, Term, Toleration
+from scheduler.core.model import names, pins
+from scheduler.core.model.constraints import (
+    NAME_FIELD,
+    Constraints,
+    Requirement,
+    Taint,
+    Term,
+    Toleration,
+)
 from scheduler.core.model.podstate import owner_of
 from scheduler.core.model.stored import Stored, mapping, objects, texts
 
@@ -25,18 +32,32 @@ _COUNTED = ("cpu", "memory", names.NVIDIA_GPU)
 _shared = lru_cache(maxsize=4096)(Constraints)
 
 
-def read_constraints(pod: Stored, volumes: Groups = ()) -> Constraints:
-    """Read what a pod's spec says about nodes; `volumes` are the groups of its bound volumes."""
+def read_constraints(pod: Stored, volumes: Groups = (), *, pinned: bool = False) -> Constraints:
+    """Read what a pod's spec says about nodes; `volumes` are the groups of its bound volumes.
+
+    One that was `pinned` names nodes by our doing: what it names is left out.
+    """
     spec = mapping(pod, "spec")
     affinity = mapping(mapping(spec, "affinity"), "nodeAffinity")
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    own = (read_terms(required),) if isinstance(required, Mapping) else ()
+    own: Groups = (read_terms(required),) if isinstance(required, Mapping) else ()
+    if pinned:
+        own = tuple(filter(None, map(_without_names, own)))
     selector = mapping(spec, "nodeSelector")
     return _shared(
         tuple(sorted((str(key), str(value)) for key, value in selector.items())),
         (*own, *volumes),
         tuple(_toleration(each) for each in objects(spec, "tolerations")),
     )
+
+
+def _without_names(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Leave out names of nodes; () if one of the terms then asks for nothing."""
+    left = [
+        Term(term.labels, tuple(line for line in term.fields if line.key != NAME_FIELD))
+        for term in terms
+    ]
+    return tuple(dict.fromkeys(left)) if all(t.labels or t.fields for t in left) else ()
 
 
 def read_terms(selector: Stored) -> tuple[Term, ...]:
@@ -100,6 +121,22 @@ def is_pinnable(pod: Stored) -> bool:
         return False
     # A pod may ask for resources as a whole, too.
     return all(map(_asks_for_counted, (spec, *containers)))
+
+
+def is_movable(pod: Stored) -> bool:
+    """Whether a pod that runs could be made again elsewhere, as far as it names nodes itself.
+
+    A DaemonSet's belongs to its node. Of names beside other terms of its own it can't be told which
+    of them are ours.
+    """
+    owners = objects(mapping(pod, "metadata"), "ownerReferences")
+    if any(each.get("controller") is True and each.get("kind") == "DaemonSet" for each in owners):
+        return False
+    terms = pins.own_terms(pod)
+    named = any(
+        line.get("key") == NAME_FIELD for term in terms for line in objects(term, "matchFields")
+    )
+    return not named or pins.is_pin(terms)
 
 
 def _asks_for_counted(entry: Stored) -> bool:

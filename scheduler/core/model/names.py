@@ -11,6 +11,8 @@ PLACEMENT = PREFIX + "placement"
 GPU_CONTAINERS = PREFIX + "gpu-containers"
 PREEMPTIBLE = PREFIX + "preemptible"
 MAX_RUNTIME = PREFIX + "max-runtime"
+GANG = PREFIX + "gang"
+GANG_SIZE = PREFIX + "gang-size"
 
 # Written by Equipoise's webhook on a pod that got its place while it was created: a word for that.
 GRANTED = PREFIX + "granted"

@@ -1,20 +1,24 @@
 """Kubernetes' pod (its JSON as a dict) → Pod. The one reader, beside the one request parser."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
-from scheduler.core.model import assignment, names
+from scheduler.core.model import assignment, names, podstate
 from scheduler.core.model.constraintreader import (
     Groups,
+    is_movable,
     is_pinnable,
     read_constraints,
     uses_claims,
 )
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
+from scheduler.core.model.gangs import Gang
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pins import own_terms
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requestreader import (
+    parse_gang,
     parse_max_runtime,
     parse_preemptible,
     parse_request,
@@ -29,6 +33,9 @@ PodJSON = Stored
 TenantOf = Callable[[str], TenantName]
 """The tenant that a namespace belongs to."""
 
+# Pods of one owner share its UID.
+_same_text = lru_cache(maxsize=4096)(str)
+
 VolumesOf = Callable[[PodJSON], Groups | None]
 """What the volumes of a pod's claims say about nodes; None if one of them isn't bound yet."""
 
@@ -36,7 +43,8 @@ VolumesOf = Callable[[PodJSON], Groups | None]
 def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = None) -> Pod:
     """Read a pod as the API server stores it; an unreadable request becomes its `problem`.
 
-    Where it may go is read until it is bound. Without `volumes_of` a pod with claims is taken for
+    Where it may go is read of one that holds GPUs, too: it may have to be moved; without the nodes
+    that it was pinned to. Without `volumes_of` a pod with claims is taken for
     one whose volumes aren't bound. Raises InvalidInput if it has no UID, name or namespace.
     """
     metadata = mapping(pod, "metadata")
@@ -46,8 +54,8 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
     if not isinstance(name, str) or not isinstance(namespace, str) or not name or not namespace:
         raise InvalidInput("the pod has no metadata.name or namespace; send it as stored")
     spec = mapping(pod, "spec")
-    request, preemptible, max_runtime, problem = _request(pod)
-    constraints, pinnable = _where(pod, volumes_of)
+    request, preemptible, max_runtime, gang, problem = _request(pod)
+    constraints, pinnable = _where(pod, request, volumes_of)
     priority = spec.get("priority")
     workload, revision = _rollout(metadata)
     return Pod(
@@ -66,6 +74,8 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
         pinnable=pinnable,
         workload=workload,
         revision=revision,
+        gang=gang,
+        owner=_same_text(podstate.owner_of(pod)),
     )
 
 
@@ -101,22 +111,23 @@ def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
     )
 
 
-def _request(pod: PodJSON) -> tuple[Request, bool, float | None, str]:
-    """Request, whether it may be preempted, its longest run, and the problem with them or ""."""
+def _request(pod: PodJSON) -> tuple[Request, bool, float | None, Gang | None, str]:
+    """Request, whether it may be preempted, its longest run, gang, and the problem or ""."""
     try:
         request, preemptible = parse_request(pod), parse_preemptible(pod)
-        max_runtime = parse_max_runtime(pod)
+        # Without a GPU it starts when it likes: a launcher, say, that waits for the others itself.
+        max_runtime, gang = parse_max_runtime(pod), parse_gang(pod) if request.devices else None
         notes = mapping(mapping(pod, "metadata"), "annotations")
         room = assignment.MAX_BYTES - assignment.OURS_BYTES
         if request.devices and assignment.size(notes) > room:
             problem = f"its annotations must leave room; keep them below {room} bytes"
-            return _without_gpus(pod), True, None, problem
-        return request, preemptible, max_runtime, ""
+            return _without_gpus(pod), True, None, None, problem
+        return request, preemptible, max_runtime, gang, ""
     except InvalidRequest as refusal:
-        return _without_gpus(pod), True, None, str(refusal)
+        return _without_gpus(pod), True, None, None, str(refusal)
     except (AttributeError, TypeError, ValueError):
         # Fields of another type than Kubernetes': nothing that an API server would store.
-        return Request(), True, None, "the pod isn't one that an API server would store"
+        return Request(), True, None, None, "the pod isn't one that an API server would store"
 
 
 def _without_gpus(pod: PodJSON) -> Request:
@@ -128,11 +139,18 @@ def _without_gpus(pod: PodJSON) -> Request:
     return Request(cpu_milli=read.cpu_milli, ram_mib=read.ram_mib)
 
 
-def _where(pod: PodJSON, volumes_of: VolumesOf | None) -> tuple[Constraints, bool]:
-    """Where a pod may go, and whether it may be pinned; a bound one goes nowhere any more."""
-    if mapping(pod, "spec").get("nodeName"):
+def _where(
+    pod: PodJSON, request: Request, volumes_of: VolumesOf | None
+) -> tuple[Constraints, bool]:
+    """Where a pod may go, and whether it may be pinned; one without GPUs that runs stays there."""
+    bound = bool(mapping(pod, "spec").get("nodeName"))
+    if bound and not request.devices:
         return NO_CONSTRAINTS, True
     volumes: Groups | None = ()
     if uses_claims(pod):
         volumes = None if volumes_of is None else volumes_of(pod)
-    return read_constraints(pod, volumes or ()), volumes is not None and is_pinnable(pod)
+    if bound and not is_movable(pod):
+        return read_constraints(pod, volumes or ()), False
+    return read_constraints(pod, volumes or (), pinned=bound), volumes is not None and is_pinnable(
+        pod
+    )

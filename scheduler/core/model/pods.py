@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
+from scheduler.core.model.gangs import Gang
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.requests import Request
 
@@ -32,7 +33,8 @@ class Pod:
     `constraints` narrow where it may go, until it is bound. A pod that isn't `pinnable` may only be
     nominated to a node: kube-scheduler looks at more than we know, or nothing would make it again.
     `workload` is the Deployment that it is of (namespace/name) and `revision` the ReplicaSet, as
-    far as names tell; "" for others.
+    far as names tell; "" for others. `gang`: what it starts together with; None: nothing.
+    `owner`: the UID of what would make it again, "" where nothing would.
     """
 
     uid: PodUID
@@ -50,6 +52,8 @@ class Pod:
     pinnable: bool = True
     workload: str = ""
     revision: str = ""
+    gang: Gang | None = None
+    owner: str = ""
 
     @property
     def key(self) -> str:

@@ -12,6 +12,11 @@ def finished(pod: Stored) -> bool:
     return mapping(pod, "status").get("phase") in FINISHED
 
 
+def succeeded(pod: Stored) -> bool:
+    """Whether all its containers have ended well."""
+    return mapping(pod, "status").get("phase") == "Succeeded"
+
+
 def runs_no_more(pod: Stored) -> bool:
     """Whether it is finished, or being deleted without a node: then it can't be bound any more."""
     deleted = "deletionTimestamp" in mapping(pod, "metadata")

@@ -30,12 +30,27 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A pod that was stopped then (seconds) for the `taker`, to be made again.
+
+    Its new place is kept for it.
+    """
+
+    pod: Pod
+    place: Placement
+    since: float
+    taker: PodUID
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a round leaves to the next one; without it nothing is lost but time.
 
     `blocked`: since when (seconds) pods have been next, though nothing had room for them.
     `short`: since when a leaf lacks room for so many more requests than its first one, though they
     fit into its share. `given_up`: nodes on which devices were reserved for a pod in vain.
+    `whole`: gangs all of whose members had a place once; `broken`: since when (seconds) gangs that
+    run lack members. `moves`: who is being moved.
     """
 
     blocked: Mapping[PodUID, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -46,3 +61,6 @@ class Memory:
     given_up: Mapping[PodUID, frozenset[NodeName]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    whole: frozenset[str] = frozenset()
+    broken: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    moves: tuple[Move, ...] = ()

@@ -19,7 +19,7 @@ from scheduler.core.packing.fgd import first
 from scheduler.core.packing.fit import Candidates
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.single import Seen
-from scheduler.core.packing.worths import Worth, Worths, stranded
+from scheduler.core.packing.worths import Worths, stranded
 
 ORDER = 115_100_000
 """So much dearer the last node is than the first one: how clear a difference must be."""
@@ -81,13 +81,14 @@ def score_one(columns: Columns, seen: Seen, mix: Mix) -> int | list[int]:
     """Return the same of one row: by device [D] for a share of one, else one number."""
     row, tables = seen.row, mix.tables(columns)
     if row.before is None:
-        row.before = Worth.of(tables, row)
-    before: Worth = row.before
+        row.before = mix.worth_of(columns, row.model, row.room).with_cpu(tables, row.cpu)
     free, beside = sum(row.room), seen.left * _FREE_CORE
 
     def gain(taken: Sequence[int]) -> int:
         """What it is worth more, in steps, once they are taken."""
-        return (before.after(tables, seen, taken) - before.worth) // _STEP * _STEP
+        after = mix.worth_of(columns, row.model, seen.room_after(taken))
+        gained: int = after.with_cpu(tables, seen.left) - row.before
+        return gained // _STEP * _STEP
 
     if not seen.is_share:
         taken = seen.tightest()

@@ -18,7 +18,7 @@ from scheduler.core.model.requests import Request, Spreading
 from scheduler.core.packing.need import Cards
 from scheduler.core.packing.prices import Bids, Tables, tables
 from scheduler.core.packing.single import Numbers
-from scheduler.core.packing.worths import Worths
+from scheduler.core.packing.worths import Worth, Worths
 
 STATES_KEPT = 16_384
 """Of so many states of single rows it is remembered how much of them is usable."""
@@ -44,6 +44,7 @@ class Mix:
         self._compiled_for: tuple[Columns, int] | None = None
         self._tables: tuple[Columns, int, Tables] | None = None
         self._worths: Worths | None = None
+        self._worth_of: dict[tuple[Numbers, Numbers], Worth] = {}
         self._usable = self._together = np.zeros(0, dtype=np.int64)
         self._most = 0
         self._shares: list[Ints] = []
@@ -89,6 +90,7 @@ class Mix:
         if found is None or found[0] is not columns or found[1] != columns.epoch:
             found = self._tables = columns, columns.epoch, tables(columns, self.bids)
             self._worths = None
+            self._worth_of.clear()
         return found[2]
 
     def worths(self, columns: Columns) -> Worths:
@@ -98,6 +100,16 @@ class Mix:
             self._worths = Worths.of(tables, columns)
         self._worths.update(columns)
         return self._worths
+
+    def worth_of(self, columns: Columns, models: Numbers, room: Numbers) -> Worth:
+        """Return the same of the devices of one row; numbers are by device [D]."""
+        tables, state = self.tables(columns), (models, room)
+        found = self._worth_of.get(state)
+        if found is None:
+            if len(self._worth_of) >= STATES_KEPT:
+                self._worth_of.clear()
+            found = self._worth_of[state] = Worth.of(tables, models, room)
+        return found
 
     def fragmented(self, columns: Columns, rows: Rows) -> Ints:
         """F of each row [K], times `total`: free capacity that the mix can't use."""

@@ -1,15 +1,15 @@
 """What nodes are worth as they are: worked out anew only where something changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add, sub
+from operator import add
 
 import numpy as np
 
 from scheduler.core.ledger.block import Ints, Rows
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.packing.prices import Tables, part_of
-from scheduler.core.packing.single import Seen, Single
+from scheduler.core.packing.single import Numbers
 
 _STRANDED = ((7, 69_700), (12, 537), (24, 14_630), (36, 381))
 """Twice the cores that a GPU should find, and what one without them loses, in 1e-5 of its worth."""
@@ -60,46 +60,33 @@ class Worths:
 
 @dataclass(slots=True)
 class Worth:
-    """The same of one row in plain numbers: `fetched` [L] and `useful` of its devices, `worth`."""
+    """The same of the devices of one row, in plain numbers: `fetched` [L]."""
 
     fetched: Sequence[int]
     useful: int
-    worth: int
 
     @classmethod
-    def of(cls, tables: Tables, row: Single) -> "Worth":
-        """Work it out."""
+    def of(cls, tables: Tables, models: Numbers, room: Numbers) -> "Worth":
+        """Work it out; numbers are by device [D]."""
         fetched, useful = [0] * len(tables.cores), 0
-        devices = list(zip(row.model, row.room, strict=True))
+        devices = list(zip(models, room, strict=True))
         for model, milli in set(devices):
             part, count = part_of(milli), devices.count((model, milli))
             if part:
                 each, of_use = tables.plain[model][part]
                 fetched = [total + count * more for total, more in zip(fetched, each, strict=True)]
                 useful += count * of_use
-        return cls(fetched, useful, _worth(tables, fetched, useful, row.cpu))
+        return cls(fetched, useful)
 
-    def after(self, tables: Tables, seen: Seen, taken: Iterable[int]) -> int:
-        """Return what the row would be worth once the request has taken those devices."""
-        fetched, useful, row = self.fetched, self.useful, seen.row
-        for at in taken:
-            parts = tables.plain[row.model[at]]
-            before, used = parts[part_of(row.room[at])]
-            left, of_use = parts[part_of(row.room[at] - seen.milli[at])]
-            fetched = list(map(add, map(sub, fetched, before), left))
-            useful += of_use - used
-        return _worth(tables, fetched, useful, seen.left)
-
-
-def _worth(tables: Tables, fetched: Iterable[int], useful: int, cpu: int) -> int:
-    """The least of all prices, less what is stranded."""
-    lost = 0
-    for halves, weight in _STRANDED:
-        short = useful - cpu * 2_000_000 // halves
-        if short > 0:
-            lost += weight * short
-    least: int = min(map(add, fetched, tables.bill(cpu)))
-    return least - lost // 100_000
+    def with_cpu(self, tables: Tables, cpu: int) -> int:
+        """Return what the row is worth: the least of all prices, less what is stranded."""
+        lost, useful = 0, self.useful
+        for halves, weight in _STRANDED:
+            short = useful - cpu * 2_000_000 // halves
+            if short > 0:
+                lost += weight * short
+        least: int = min(map(add, self.fetched, tables.bill(cpu)))
+        return least - lost // 100_000
 
 
 def stranded(useful: Ints, cpu: Ints) -> Ints:

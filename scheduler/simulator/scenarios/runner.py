@@ -17,13 +17,19 @@ from scheduler.core.packing.fit import candidates, mib_of
 from scheduler.simulator.scenarios.scenariofile import Running as Begun
 from scheduler.simulator.scenarios.scenariofile import Scenario
 
-PROFILE = Profile(policy="gpu-packing", reclaim_after=0.0, min_runtime=0.5)
+PROFILE = Profile(
+    policy="gpu-packing",
+    reclaim_after=0.0,
+    min_runtime=0.5,
+    broken_after=0.0,
+    consolidate_after=0.0,
+)
 """Scenarios say "pack" and mean the fullest card that fits, whatever else people ask for.
 
 What takes patience elsewhere happens at once: they look at what it comes to, not when.
 """
 
-PHASES = ("allocate", "reclaim", "preempt")
+PHASES = ("allocate", "reclaim", "preempt", "consolidation")
 
 MOST_ROUNDS = 1000
 AGE = 86_400.0
@@ -97,12 +103,8 @@ def run(scenario: Scenario) -> Outcome:
 
 
 def _not_yet(scenario: Scenario) -> str:
-    if scenario.gangs:
-        return "gangs"
     if scenario.phase not in (None, *PHASES):
         return f'the phase "{scenario.phase}"'
-    if scenario.expected and scenario.expected.moved:
-        return "consolidation"
     return ""
 
 
@@ -133,15 +135,25 @@ def _start(ledger: Ledger, running: Begun, scenario: str) -> None:
     ledger.bind(pod, Placement(running.node, slots))
 
 
+def _profile(phase: str | None) -> Profile:
+    """With what that phase alone does, if the scenario names one."""
+    if phase is None:
+        return PROFILE
+    moves, stops = phase == "consolidation", phase in ("reclaim", "preempt")
+    return replace(
+        PROFILE,
+        reclaim_after=0.0 if stops else None,
+        consolidate_after=0.0 if moves else None,
+    )
+
+
 class _Story:
     """Rounds on one ledger: who is stopped is gone at once, and waits in line again."""
 
     def __init__(self, scenario: Scenario, ledger: Ledger) -> None:
         self._scenario, self._ledger = scenario, ledger
         self._waiting, self._memory = list(scenario.pending), Memory()
-        # That phase stops nobody.
-        gentle = scenario.phase == "allocate"
-        self._profile = replace(PROFILE, reclaim_after=None) if gentle else PROFILE
+        self._profile = _profile(scenario.phase)
         # Of those that ran before, the last one listed is the youngest.
         self._since: dict[PodUID, float] = {
             each.pod.uid: at - AGE for at, each in enumerate(scenario.running)

@@ -1,5 +1,6 @@
 """Reader of scenario files: nodes, tenants, pods, and what is expected to come of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -8,6 +9,7 @@ from pathlib import Path
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidFile, InvalidInput, InvalidTenants
+from scheduler.core.model.gangs import MOST_MEMBERS, Gang
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.pods import Pod
@@ -48,7 +50,7 @@ class Expected:
 class Scenario:
     """One scenario. `phase` is the one to run once; None runs all until nothing changes.
 
-    `gangs` are pods that must start together; `expected` is None where the file says nothing.
+    `expected` is None where the file says nothing.
     """
 
     id: str
@@ -58,7 +60,6 @@ class Scenario:
     tenants: tuple[Tenant, ...]
     running: tuple[Running, ...]
     pending: tuple[Pod, ...]
-    gangs: frozenset[str]
     expected: Expected | None
 
 
@@ -88,23 +89,17 @@ def _scenario(entry: Entry, where: str) -> Scenario:
     except InvalidTenants as problem:
         raise InvalidInput(f"{where}: {problem}") from None
     spreading = _spreading(entry, where)
+    listed = {kind: jsonfile.objects(entry, kind, where) for kind in ("running", "pending")}
+    sizes = Counter(each["gang"] for kind in listed.values() for each in kind if _is_named(each))
     pods = {
-        kind: [
-            (each, _pod(each, where, spreading)) for each in jsonfile.objects(entry, kind, where)
-        ]
-        for kind in ("running", "pending")
+        kind: [(each, _pod(each, where, spreading, sizes)) for each in entries]
+        for kind, entries in listed.items()
     }
     _refuse_twice("node", [node.name for node in nodes], where)
     _refuse_twice("pod", [pod.name for kind in pods.values() for _, pod in kind], where)
     for _, pod in pods["running"]:
         if pod.tenant not in tree:
             raise InvalidInput(f'{where}, pod "{pod.name}": there is no tenant "{pod.tenant}"')
-    gangs = {
-        str(each["gang"])
-        for kind in pods.values()
-        for each, _ in kind
-        if each.get("gang") is not None and each.get("gang_size") != 1
-    }
     return Scenario(
         id=name,
         title=str(entry.get("title", "")),
@@ -113,7 +108,6 @@ def _scenario(entry: Entry, where: str) -> Scenario:
         tenants=tenants,
         running=tuple(_running(each, pod, where, nodes) for each, pod in pods["running"]),
         pending=tuple(pod for _, pod in pods["pending"]),
-        gangs=frozenset(gangs),
         expected=_expected(entry, where),
     )
 
@@ -148,7 +142,7 @@ def _node(entry: Entry, where: str) -> Node:
     return Node(NodeName(name), devices, AMPLE_CPU_MILLI, AMPLE_RAM_MIB)
 
 
-def _pod(entry: Entry, where: str, spreading: Spreading) -> Pod:
+def _pod(entry: Entry, where: str, spreading: Spreading, sizes: Counter[object]) -> Pod:
     name = jsonfile.text(entry, "name", where)
     where = f'{where}, pod "{name}"'
     preemptible = entry.get("preemptible", True)
@@ -163,7 +157,25 @@ def _pod(entry: Entry, where: str, spreading: Spreading) -> Pod:
         created=float(jsonfile.whole({"order": Fraction(0), **entry}, "order", where)),
         priority=jsonfile.whole({"priority": Fraction(0), **entry}, "priority", where),
         preemptible=preemptible,
+        gang=_gang(entry, where, sizes),
+        owner=name,
     )
+
+
+def _is_named(entry: Entry) -> bool:
+    """Whether it names a gang."""
+    return isinstance(entry.get("gang"), str)
+
+
+def _gang(entry: Entry, where: str, sizes: Counter[object]) -> Gang | None:
+    """Return what it starts together with; without a size with all that name the same gang."""
+    if entry.get("gang") is None:
+        return None
+    every = Fraction(sizes[entry["gang"]]) if _is_named(entry) else Fraction(1)
+    size = jsonfile.whole({"gang_size": every, **entry}, "gang_size", where)
+    if not 0 < size <= MOST_MEMBERS:
+        raise InvalidInput(f'{where}: "gang_size" must be 1 to {MOST_MEMBERS}')
+    return Gang(jsonfile.text(entry, "gang", where), size)
 
 
 def _request(entry: Entry, where: str) -> Request:

@@ -3,16 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Evict, Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory, Running
 from scheduler.core.model.tenants import Tenant
+from scheduler.core.packing.packer import Packer
 
 PATIENCE, UNDISTURBED = 60.0, 60.0
 AGE = 3_600.0
@@ -31,6 +34,8 @@ class Stage:
     evicted: list[Evict] = field(default_factory=list)
     now: float = 0.0
     memory: Memory = field(default_factory=Memory)
+    finished: Mapping[str, int] = field(default_factory=dict)
+    ending: set[PodUID] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.nodes)
@@ -41,11 +46,30 @@ class Stage:
         snapshot = self.ledger.snapshot(tenants=self.tenants)
         return bool(run_cycle(snapshot, [pod], self.now, Profile("gpu-packing")).admits)
 
+    def fits_on(self, name: str, pod: Pod) -> bool:
+        """Whether a pod could run on that node now."""
+        return self._place(name, pod) is not None
+
+    def place_on(self, name: str, pod: Pod) -> Placement:
+        """Return a place for the pod on that node; there must be room."""
+        place = self._place(name, pod)
+        assert place is not None
+        return place
+
+    def _place(self, name: str, pod: Pod) -> Placement | None:
+        columns = self.ledger.columns
+        row = np.array([columns.row[NodeName(name)]])
+        return Packer(columns, "gpu-packing").place(pod.request, among=row)
+
     def run(self, pod: Pod, place: Placement | None = None, *, age: float = AGE) -> None:
         """Let a pod run, for so many seconds already, where the packer likes it."""
         if place is None:
+            alone = replace(pod, gang=None)
             plan = run_cycle(
-                self.ledger.snapshot(tenants=self.tenants), [pod], self.now, Profile("gpu-packing")
+                self.ledger.snapshot(tenants=self.tenants),
+                [alone],
+                self.now,
+                Profile("gpu-packing"),
             )
             (admit,) = plan.admits
             place = admit.placement
@@ -55,12 +79,16 @@ class Stage:
     def round(self, *, carry_out: bool = True) -> Plan:
         """Decide once; carry it out."""
         running = tuple(
-            Running(each.pod, each.placement, self.since[uid])
+            Running(each.pod, each.placement, self.since[uid], uid in self.ending)
             for uid, each in self.ledger.holdings.items()
         )
         owed = {TenantName(name): lag for name, lag in self.lags.items()}
         snapshot = self.ledger.snapshot(tenants=self.tenants, lags=owed)
-        snapshot = replace(snapshot, running=running, memory=self.memory)
+        gathered = {
+            name: replace(each, finished=self.finished.get(name, 0))
+            for name, each in snapshot.gathered.items()
+        }
+        snapshot = replace(snapshot, running=running, memory=self.memory, gathered=gathered)
         plan = run_cycle(snapshot, self.waiting, self.now, self.profile)
         if carry_out:
             self._carry_out(plan)

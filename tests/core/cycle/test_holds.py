@@ -31,6 +31,7 @@ STABLE = {
     Reason.UNKNOWN_TENANT: "its tenant does not exist",
     Reason.TENANT_HAS_CHILDREN: "its tenant has tenants below it and takes no pods itself",
     Reason.FOREIGN_GATE: "another scheduling gate holds it",
+    Reason.GANG_INCOMPLETE: "its gang starts together, and not all of it is there",
     Reason.NEVER_FITS: "no node could hold it even if it were empty",
     Reason.OVER_LIMIT: "its tenant is at its limit",
     Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
@@ -43,7 +44,9 @@ STABLE = {
     Reason.MAKES_WAY: "makes way for a newer revision, as its tenant is at its limit",
     Reason.RECLAIMED: "its tenant holds more than its due, and another one has less than its own",
     Reason.PREEMPTED: "a pod of its tenant with a higher priority takes its place",
+    Reason.MOVED: "makes room where another pod fits, and has its place kept elsewhere",
     Reason.MAX_RUNTIME: "it has run for as long as it may",
+    Reason.GANG_BROKEN: "its gang runs together, and members are missing for too long",
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.model.constraintreader import (
+    is_movable,
     is_pinnable,
     read_constraints,
     read_taints,
@@ -54,6 +55,21 @@ def test_all_that_a_pod_says_about_nodes_is_read() -> None:
         (own, volume),
         (Toleration("team", "Equal", "a", "NoSchedule"), Toleration("", "Exists")),
     )
+
+
+def test_names_of_nodes_that_a_pod_was_pinned_to_are_left_out() -> None:
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]
+    gpu = {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}
+    pinned = pod(affinity=required({"matchFields": fields}, {"matchFields": fields}))
+    assert read_constraints(pinned, pinned=True) == Constraints()
+    both = pod(affinity=required({**gpu, "matchFields": fields}, {**gpu, "matchFields": fields}))
+    assert read_constraints(both, pinned=True) == Constraints(
+        terms=((Term((line("gpu", "Exists"),)),),)
+    )
+    assert read_constraints(pod(affinity=required()), pinned=True) == Constraints(terms=())
+    daemon = pod([{"kind": "DaemonSet", "name": "d", "uid": "d", "controller": True}])
+    found = [is_movable(each) for each in (pinned, both, pod(), daemon)]
+    assert found == [True, False, True, False]
 
 
 def test_pods_that_say_the_same_share_one_object() -> None:

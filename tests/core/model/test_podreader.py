@@ -17,7 +17,7 @@ from scheduler.core.model.requests import Request
 from tests.core.model.pod_json import container
 from tests.support.builders import line, only
 
-OWNER = [{"kind": "Job", "name": "j", "controller": True}]
+OWNER = [{"kind": "Job", "name": "j", "uid": "o1", "controller": True}]
 
 
 def stored(*, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def test_everything_is_read() -> None:
         foreign_gates=("example.com/a",),
         constraints=only(zone="a"),
         pinnable=True,
+        owner="o1",
     )
     assert read_.uid == "u1"
 
@@ -93,9 +94,23 @@ def test_who_has_no_claims_is_not_asked_about_volumes() -> None:
     assert read_pod(pod, lambda _: TenantName("team"), refuse).pinnable
 
 
-def test_a_bound_pod_goes_nowhere_so_where_it_may_go_is_not_kept() -> None:
-    bound = read(stored(spec={"nodeName": "n1", "nodeSelector": {"zone": "a"}}))
-    assert bound.constraints is NO_CONSTRAINTS
+def test_where_a_pod_may_go_that_runs_is_known_where_it_may_be_moved() -> None:
+    where = {"nodeName": "n1", "nodeSelector": {"zone": "a"}}
+    moved = read(asking("0.5", where))
+    assert moved.constraints == Constraints((("zone", "a"),))
+    assert read(stored(spec=where)).constraints is NO_CONSTRAINTS
+
+
+def test_a_gang_is_that_of_pods_with_a_share() -> None:
+    notes = {names.GANG: "train", names.GANG_SIZE: "2"}
+    member = asking("0.5", {})
+    member["metadata"]["annotations"] |= notes
+    found = read(member).gang
+    assert found is not None
+    assert (found.name.partition("/")[2], found.size) == ("train", 2)
+    launcher = stored()
+    launcher["metadata"]["annotations"] = notes
+    assert read(launcher).gang is None
 
 
 def test_a_pod_takes_cpu_and_memory_whatever_its_annotations_say() -> None:

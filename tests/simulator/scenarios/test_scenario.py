@@ -35,19 +35,14 @@ def one(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", list(KAI))
-def test_a_scenario_of_kai_comes_out_as_expected_or_says_what_it_needs(name: str) -> None:
+def test_a_scenario_of_kai_comes_out_as_expected(name: str) -> None:
     outcome = run(KAI[name])
-    if outcome.needs:
-        assert differences(outcome) == (f"not yet supported: it needs {outcome.needs}",)
-    else:
-        assert differences(outcome) == ()
-        assert outcome.settled
+    assert differences(outcome) == ()
+    assert outcome.settled
 
 
-def test_all_are_supported_but_what_needs_gangs_or_consolidation() -> None:
-    needs = {name: needs for name in KAI if (needs := run(KAI[name]).needs)}
-    assert set(needs.values()) == {"gangs", "consolidation", 'the phase "consolidation"'}
-    assert len(KAI) - len(needs) == 31
+def test_all_of_them_are_there() -> None:
+    assert len(KAI) == 41
 
 
 def test_what_is_expected_otherwise_is_told(one: Any) -> None:
@@ -111,8 +106,8 @@ def test_spread_takes_the_emptiest(one: Any) -> None:
 def test_one_phase_runs_once(one: Any) -> None:
     outcome = run(one(mode="one_action", phase="allocate", pending=[pending("p")]))
     assert list(outcome.bound) == ["p"]
-    needs = run(one(mode="one_action", phase="consolidation")).needs
-    assert needs == 'the phase "consolidation"'
+    needs = run(one(mode="one_action", phase="bin-packing")).needs
+    assert needs == 'the phase "bin-packing"'
 
 
 def test_the_phase_allocate_stops_nobody(one: Any) -> None:
@@ -146,9 +141,9 @@ def test_what_can_not_run_there_is_told(one: Any, changes: dict[str, Any], says:
     assert says in str(problem.value)
 
 
-def test_gangs_are_told_as_not_yet_there(one: Any) -> None:
+def test_a_gang_that_is_not_all_there_waits(one: Any) -> None:
     outcome = run(one(pending=[pending("p", gang="g", gang_size=2)]))
-    assert (outcome.needs, outcome.bound) == ("gangs", {})
+    assert outcome.pending["p"].reason is Reason.GANG_INCOMPLETE
 
 
 def test_limits_of_tenants_hold(one: Any) -> None:
@@ -171,3 +166,10 @@ def test_an_unlimited_guarantee_is_one_of_all_there_is(one: Any) -> None:
 def test_a_pod_without_a_gpu_runs_beside_the_others(one: Any) -> None:
     outcome = run(one(running=[running("r", gpus=0)], pending=[pending("p", gpus=0)]))
     assert [place.slots for place in outcome.places.values()] == [(), ()]
+
+
+def test_a_gang_without_a_size_is_all_that_name_it(one: Any) -> None:
+    both = [pending("p", gang="g"), pending("q", gang="g", order=1)]
+    assert set(run(one(pending=both)).bound) == {"p", "q"}
+    busy = run(one(pending=both, running=[running("r")]))
+    assert dict(busy.bound) == {}

@@ -21,8 +21,11 @@ from scheduler.core.packing.fit import candidates, mib_needed
 _NEVER = 2**40
 
 
-def least(work: Allocation, pod: Pod) -> Reservation | None:
-    """Return the devices of one node with the least to drain; None if there are too few."""
+def least(work: Allocation, pod: Pod, *, beside_others: bool = False) -> Reservation | None:
+    """Return the devices of one node with the least to drain; None if there are too few.
+
+    `beside_others`: it starts together with others, so that there may be room for it alone.
+    """
     this, columns, devices = work.this, work.trial.columns, pod.request.devices
     among = this.snapshot.eligibility.now(pod.constraints)
     rows = np.arange(len(columns.names)) if among is None else among
@@ -31,8 +34,9 @@ def least(work: Allocation, pod: Pod) -> Reservation | None:
         return None
     order = np.argsort(drain, axis=1, kind="stable")[:, :devices]
     cost = np.take_along_axis(drain, order, axis=1).sum(axis=1)
-    # Where nothing has to end it isn't for want of devices that the pod found no room.
-    cost = np.where(cost > 0, cost, _NEVER)
+    if not beside_others:
+        # Where nothing has to end it isn't for want of devices that the pod found no room.
+        cost = np.where(cost > 0, cost, _NEVER)
     best = int(cost.argmin())
     if cost[best] >= _NEVER:
         # Where all nodes were given up once, they are tried again.

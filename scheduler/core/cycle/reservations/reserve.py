@@ -6,14 +6,14 @@ tenant has had its due meanwhile, as what has drained would be lost. Nobody is c
 drains: with long jobs that would ruin small tenants.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.cycle.reservations.draining import drains, least, moved
-from scheduler.core.model.ids import NodeName
+from scheduler.core.cycle.reservations.moves import bring_back, in_vain
+from scheduler.core.cycle.rounds import Round
+from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
@@ -40,8 +40,10 @@ class _Claim:
 
 def honour(work: Allocation) -> None:
     """Keep everybody off reserved devices, and start those who have their room by now."""
-    if not work.this.snapshot.memory.reservations:
+    known = work.this.snapshot.memory
+    if not known.reservations and not known.moves:
         return
+    bring_back(work, _in_line(work.this))
     claims = list(_claims(work))
     work.this.reservations.update({claim.pod.uid: claim.reservation for claim in claims})
     there = _running(work, {claim.reservation.node for claim in claims})
@@ -49,11 +51,15 @@ def honour(work: Allocation) -> None:
     for claim in claims:
         kept = work.this.reservations.pop(claim.pod.uid)
         _keep_off(work, claim.row, moved(work, claim.pod, kept, there[kept.node]))
-    for claim in claims:
-        if work.over_caps(claim.pod, work.this.counts(claim.pod)) is not None:
-            work.free(claim.pod.uid)
+    by_pod = {claim.pod.uid: claim for claim in claims}
+    for first in _first_ones(work.this, by_pod):
+        members = work.this.gangs.members(first)
+        theirs = [by_pod[pod.uid] for pod in members if pod.uid in by_pod]
+        if work.over_caps(first, work.this.counts(first)) is not None:
+            for claim in theirs:
+                work.free(claim.pod.uid)
         else:
-            _start(work, claim)
+            _start(work, first, theirs)
 
 
 def note_waits(work: Allocation) -> None:
@@ -79,25 +85,59 @@ def reserve(work: Allocation) -> None:
     this = work.this
     if this.profile.reserve_after is None:
         return
-    for pod in _heads(work, this.profile.reserve_after):
-        if work.is_behind_others(pod.tenant):
+    for first in _heads(work, this.profile.reserve_after):
+        if work.is_behind_others(first.tenant):
             continue
-        if _is_too_much(work, pod.request.devices):
+        members = this.gangs.members(first)
+        if _is_too_much(work, members):
             # Whoever has waited for less would keep it from ever being its turn.
             break
-        found = least(work, pod)
-        if found is not None:
-            this.reservations[pod.uid] = found
+        _reserve_for_all(work, [pod for pod in members if pod.uid not in this.reservations])
+
+
+def _reserve_for_all(work: Allocation, members: Sequence[Pod]) -> None:
+    """Choose devices for each, or for none: parts of two gangs would keep each other waiting."""
+    chosen = dict[PodUID, Reservation]()
+    for pod in members:
+        found = least(work, pod, beside_others=len(members) > 1)
+        if found is None:
+            for uid in chosen:
+                del work.this.reservations[uid]
+            return
+        chosen[pod.uid] = work.this.reservations[pod.uid] = found
+
+
+def _in_line(this: Round) -> dict[PodUID, Pod]:
+    """Who waits for its turn, those who start together with others included."""
+    return {
+        pod.uid: pod
+        for queue in this.queues.values()
+        for first in queue
+        for pod in this.gangs.members(first)
+    }
 
 
 def _claims(work: Allocation) -> Iterator[_Claim]:
     """Yield the reservations that are of use still."""
-    this = work.this
-    waiting = {pod.uid: pod for queue in this.queues.values() for pod in queue}
+    this, waiting = work.this, _in_line(work.this)
+    vain = in_vain(work)
     for each in this.snapshot.memory.reservations:
         pod, row = waiting.get(each.uid), work.trial.columns.row.get(each.node)
-        if pod is not None and row is not None and _may(work, pod, row, each.devices):
+        if pod is None or row is None or each.uid in vain:
+            continue
+        if _may(work, pod, row, each.devices):
             yield _Claim(pod, each, row)
+
+
+def _first_ones(this: Round, claims: Collection[PodUID]) -> list[Pod]:
+    """Those who stand in line for pods with a claim, in the order of the claims."""
+    first = {
+        pod.uid: first
+        for queue in this.queues.values()
+        for first in queue
+        for pod in this.gangs.members(first)
+    }
+    return list({first[uid].uid: first[uid] for uid in claims}.values())
 
 
 def _running(work: Allocation, nodes: Collection[NodeName]) -> dict[NodeName, list[Running]]:
@@ -131,21 +171,27 @@ def _keep_off(work: Allocation, row: int, reservation: Reservation) -> None:
     work.keep(reservation, Placement(columns.names[row], slots))
 
 
-def _start(work: Allocation, claim: _Claim) -> None:
-    """Start the pod where its devices are, or wherever there is room; or go on, or give up."""
-    this, pod, since = work.this, claim.pod, claim.reservation.since
-    with work.without(pod.uid):
-        among = this.snapshot.eligibility.now(pod.constraints)
-        placement = work.packer.place(pod.request, among=np.array([claim.row]))
-        placement = placement or work.packer.place(pod.request, among=among)
-        more = drains(work, this.reservations[pod.uid])
-    if placement is not None:
-        this.queues[pod.tenant].remove(pod)
-        work.admit(pod, placement)
-    elif not more or this.now - since >= MOST_SECONDS:
-        work.free(pod.uid)
-        before = this.snapshot.memory.given_up.get(pod.uid, frozenset())
-        this.given_up[pod.uid] = before | {claim.reservation.node}
+def _start(work: Allocation, first: Pod, claims: Sequence[_Claim]) -> None:
+    """Start those that start together, where their devices are or wherever there is room.
+
+    Or go on waiting, or give the devices up.
+    """
+    this, members = work.this, work.this.gangs.members(first)
+    rows = {claim.pod.uid: claim.row for claim in claims}
+    with work.without(*rows):
+        places = work.places_for(members, rows)
+        more = any(drains(work, this.reservations[uid]) for uid in rows)
+    if places is not None:
+        this.queues[first.tenant].remove(first)
+        for pod, place in zip(members, places, strict=True):
+            work.admit(pod, place)
+        this.line_up_behind(first)
+        return
+    for claim in claims:
+        if not more or this.now - claim.reservation.since >= MOST_SECONDS:
+            work.free(claim.pod.uid)
+            before = this.snapshot.memory.given_up.get(claim.pod.uid, frozenset())
+            this.given_up[claim.pod.uid] = before | {claim.reservation.node}
 
 
 def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
@@ -153,12 +199,14 @@ def _heads(work: Allocation, seconds: float) -> Iterator[Pod]:
     this = work.this
     heads = [pods[0] for pods in work.tried.values()]
     for pod in sorted(heads, key=lambda pod: (this.blocked[pod.uid], pod.turn)):
-        if this.now - this.blocked[pod.uid] >= seconds and pod.uid not in this.reservations:
+        lacks = any(each.uid not in this.reservations for each in this.gangs.members(pod))
+        if this.now - this.blocked[pod.uid] >= seconds and lacks:
             yield pod
 
 
-def _is_too_much(work: Allocation, devices: int) -> bool:
-    reservations = work.this.reservations.values()
-    reserved = sum(len(each.devices) for each in reservations)
+def _is_too_much(work: Allocation, members: Sequence[Pod]) -> bool:
+    theirs = {pod.uid for pod in members}
+    others = [each for uid, each in work.this.reservations.items() if uid not in theirs]
+    devices = sum(len(each.devices) for each in others) + sum(p.request.devices for p in members)
     total = int((~work.trial.columns.shut).sum())
-    return bool(reservations) and (reserved + devices) * MOST_PART > total
+    return bool(others) and devices * MOST_PART > total

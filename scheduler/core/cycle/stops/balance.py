@@ -17,11 +17,17 @@ UNDUE = 1e-3
 
 
 class Balance:
-    """Judges for one taker, on what everybody holds now; amounts in milli-GPU."""
+    """Judges for one taker, on what everybody holds now; amounts in milli-GPU.
+
+    Of a gang member by member: `needs` is what those take that were looked at so far, `give` notes
+    who is to be stopped for them already.
+    """
 
     def __init__(self, work: Allocation, taker: Pod) -> None:
         self._work, self._taker = work, taker
-        self._tree, self._needs = work.this.tree, work.this.counts(taker)
+        self._tree, self.needs = work.this.tree, work.this.counts(taker)
+        self._given: Counter[TenantName] = Counter()
+        self._youngest: dict[TenantName, float] = {}
         self._path = set(self._tree.path(taker.tenant))
         leaf = taker.tenant
         self._below = self._held(leaf) < self._due(leaf)
@@ -33,12 +39,14 @@ class Balance:
         leaf, mine = self._taker.tenant, self._taker.priority
         if self._work.this.lowest.get(leaf, mine) < mine:
             return True
-        after = {leaf: self._held(leaf) + self._needs}
+        after = {leaf: self._held(leaf) + self.needs}
         beyond = (after[leaf] - self._due(leaf)) / MILLI
         if self._lag(leaf) > 0 and self._lag(leaf) >= beyond * self._work.this.profile.undisturbed:
             return True
         if not self._below:
             return False
+        if after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI:
+            return True
         # At the best nobody else is any further from its share.
         loss = self._unfairness(after) - self._unfairness({leaf: self._held(leaf)})
         return loss <= self._unfairness(self._work.turns.held) + NEARLY
@@ -63,10 +71,24 @@ class Balance:
             return False
         if self._cuts_a_turn_short(victims, after):
             return False
-        if all(each.pod.tenant == self._taker.tenant for each in victims):
+        givers = {each.pod.tenant for each in victims} | self._youngest.keys()
+        if givers == {self._taker.tenant}:
             leaf = self._taker.tenant
             return after[leaf] <= max(self._held(leaf), self._due(leaf))
-        return self._fairer(after) or self._paid_by_credit(after)
+        return self._guaranteed(after) or self._fairer(after) or self._paid_by_credit(after)
+
+    def give(self, victims: Iterable[Running]) -> None:
+        """Take it that these are stopped."""
+        for each in victims:
+            leaf = each.pod.tenant
+            self._youngest[leaf] = max(each.since, self._youngest.get(leaf, each.since))
+            for name in self._tree.path(leaf):
+                self._given[name] += each.placement.milli
+
+    @property
+    def has_givers(self) -> bool:
+        """Whether anybody is stopped already."""
+        return bool(self._youngest)
 
     def _cuts_a_turn_short(
         self, victims: Iterable[Running], after: Mapping[TenantName, int]
@@ -78,11 +100,12 @@ class Balance:
         now, turn = self._work.this.now, self._work.this.profile.turn_runtime
         leaf = self._taker.tenant
         mine = self._held(leaf) / self._due(leaf) if self._due(leaf) > 0 else math.inf
+        youngest = [(each.pod.tenant, each.since) for each in victims]
         return any(
-            now - each.since < turn
-            and each.pod.tenant != leaf
-            and after[each.pod.tenant] < min(mine, 1.0) * self._due(each.pod.tenant) - NEARLY
-            for each in victims
+            now - since < turn
+            and giver != leaf
+            and after[giver] < min(mine, 1.0) * self._due(giver) - NEARLY
+            for giver, since in (*youngest, *self._youngest.items())
         )
 
     def _held(self, name: TenantName) -> int:
@@ -100,9 +123,9 @@ class Balance:
 
     def _after(self, victims: Iterable[Running]) -> dict[TenantName, int]:
         """What each tenant that it concerns would hold."""
-        change: Counter[TenantName] = Counter()
+        change = Counter({name: -milli for name, milli in self._given.items()})
         for name in self._path:
-            change[name] += self._needs
+            change[name] += self.needs
         for each in victims:
             for name in self._tree.path(each.pod.tenant):
                 change[name] -= each.placement.milli
@@ -115,19 +138,32 @@ class Balance:
         if self._taker.preemptible:
             return False
         leaf, fixed = self._taker.tenant, self._work.fixed
-        return over_guarantee(self._tree, fixed, leaf=leaf, milli=self._needs) is not None
+        return over_guarantee(self._tree, fixed, leaf=leaf, milli=self.needs) is not None
 
     def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
         """Only who stays inside its own may pass others': their pods may be larger than theirs."""
         leaf = self._taker.tenant
-        if after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI:
-            return True
+        inside = after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI
+        return inside or self._others_keep_theirs(after)
+
+    def _others_keep_theirs(self, after: Mapping[TenantName, int]) -> bool:
         return all(
             milli + NEARLY
             >= min(float(self._tree.tenants[name].guarantee) * MILLI, self._due(name))
             for name, milli in after.items()
             if name not in self._path
         )
+
+    def _guaranteed(self, after: Mapping[TenantName, int]) -> bool:
+        """Whether the taker stays inside its guarantee, and those who give keep theirs.
+
+        Then it needn't be fairer: who gives may have a pod, or a gang, that is larger than what it
+        has too much.
+        """
+        leaf = self._taker.tenant
+        guarantee = float(self._tree.tenants[leaf].guarantee) * MILLI
+        inside = after[leaf] <= min(guarantee, self._due(leaf)) + NEARLY
+        return inside and self._others_keep_theirs(after)
 
     def _fairer(self, after: Mapping[TenantName, int]) -> bool:
         if not self._below or (self._overshoots(after) and not self._may_overshoot(after)):

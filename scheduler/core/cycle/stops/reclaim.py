@@ -14,19 +14,21 @@ request until those pods are gone. Those behind the first request of a tenant ar
 far as they fit into its share, and as its tenant has lacked room for so many for as long.
 """
 
-from bisect import insort
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
-from scheduler.core.cycle.allocation import Allocation
+from scheduler.core.cycle.allocation import Allocation, largest_first
 from scheduler.core.cycle.kinds import Kind
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.cycle.stops.balance import Balance
-from scheduler.core.cycle.stops.victims import Cost, Offer, cheapest, least
+from scheduler.core.cycle.stops.bundles import Bundles, Cost, may_stop, those_who_run
+from scheduler.core.cycle.stops.ranking import MOST_TRIED, Ranking
+from scheduler.core.cycle.stops.victims import Offer, cheapest
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Evict
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
@@ -95,35 +97,35 @@ def _followers(work: Allocation, first: Pod, seconds: float) -> Sequence[Pod]:
 
 @dataclass(slots=True)
 class _Search:
-    """Looks for whom to stop. `nodes`: where somebody may be, and the least that it would cost.
+    """Looks for whom to stop. `rankings`: by kind of request, where that costs least.
 
     `served` are those for whom somebody goes already.
     """
 
     work: Allocation
-    running: dict[NodeName, list[Running]]
-    nodes: list[tuple[Cost, NodeName]]
+    bundles: Bundles
+    rankings: dict[Kind, Ranking] = field(default_factory=dict)
     served: set[PodUID] = field(default_factory=set)
 
     @classmethod
     def of(cls, work: Allocation) -> "_Search":
         """Sort out who runs; whoever goes already is as good as gone."""
-        this, running = work.this, defaultdict[NodeName, list[Running]](list)
+        this, running = work.this, list[Running]()
         going = set[tuple[NodeName, int]]()
         stopped = {each.pod.uid for each in this.evicts}
-        for known in this.snapshot.running:
-            each = work.located(known)
-            if each is None or each.pod.tenant not in this.tree:
-                continue
+        moved = {move.pod.uid for move in this.moves}
+        for each in those_who_run(work):
             leaf, node = each.pod.tenant, each.placement.node
             if each.ending or each.pod.uid in stopped:
                 going.update((node, slot.index) for slot in each.placement.slots)
-                work.turns.took(leaf, -each.placement.milli)
-            elif each.pod.preemptible and this.now - each.since >= this.profile.min_runtime:
-                running[node].append(each)
-                this.lowest[leaf] = min(this.lowest.get(leaf, each.pod.priority), each.pod.priority)
-        nodes = [(least(this.now, pods), at) for at, pods in running.items()]
-        search = cls(work, running, sorted(nodes))
+                if each.pod.uid not in moved:
+                    work.turns.took(leaf, -each.placement.milli)
+            else:
+                running.append(each)
+                if may_stop(this, each):
+                    least_so_far = this.lowest.get(leaf, each.pod.priority)
+                    this.lowest[leaf] = min(least_so_far, each.pod.priority)
+        search = cls(work, Bundles(this.now, running, this.gangs.present, partial(may_stop, this)))
         search._count_those_served(going)
         return search
 
@@ -136,44 +138,92 @@ class _Search:
         for number, pod in enumerate(pods):
             if count >= most:
                 break
-            kind = work.this.kinds.of(pod)
-            if pod.uid in self.served or kind in vain:
+            kind, members = work.this.kind(pod), work.this.gangs.members(pod)
+            if kind in vain or any(each.uid in self.served for each in members):
                 continue
             if number and work.turns.held[pod.tenant] + work.this.counts(pod) > self._due(pod):
                 break
-            with work.without(pod.uid):
-                offer = self._best(pod)
-            if offer is None:
+            if any(each.uid in work.kept for each in members):
+                # For these alone what is kept for them is free.
+                self.rankings = {}
+            with work.without(*(each.uid for each in members)):
+                offers = self._offers(pod, members)
+            if offers is None:
                 vain.add(kind)
                 continue
-            self._take(pod, offer)
-            count += 1
+            self._take(pod, members, offers)
+            count += len(members)
         return count
 
     def _due(self, pod: Pod) -> Fraction:
         return self.work.this.shares[pod.tenant] * MILLI
 
     def _count_those_served(self, going: set[tuple[NodeName, int]]) -> None:
-        """Count what is being cleared as held by those for whom it is."""
+        """Count what is being cleared as held by those for whom it is, all of a gang together."""
         this = self.work.this
-        waiting = {pod.uid: pod for pod in this.pending}
-        for uid, each in this.reservations.items():
-            if any((each.node, device) in going for device in each.devices):
-                self.served.add(uid)
-                self._charge(waiting[uid], this.counts(waiting[uid]))
+        gangs = [each for each in this.gangs.together.values() if each[0].tenant in this.tree]
+        of_gangs = {pod.uid for members in gangs for pod in members}
+        alone = [(pod,) for pod in this.pending if pod.uid not in of_gangs]
+        for members in (*alone, *gangs):
+            kept = [pod for pod in members if pod.uid in this.reservations]
+            if any(
+                (this.reservations[pod.uid].node, device) in going
+                for pod in kept
+                for device in this.reservations[pod.uid].devices
+            ):
+                for pod in kept:
+                    self.served.add(pod.uid)
+                    self._charge(pod, this.kinds.of(pod).milli or 0)
 
     def _charge(self, pod: Pod, milli: int) -> None:
         self.work.turns.took(pod.tenant, milli)
         if not pod.preemptible:
             self.work.this.tree.charge(self.work.fixed, pod.tenant, milli)
 
-    def _best(self, pod: Pod) -> Offer | None:
-        work = self.work
-        among = work.this.snapshot.eligibility.now(pod.constraints)
-        allowed = None if among is None else set(among.tolist())
-        balance = Balance(work, pod)
+    def _offers(self, pod: Pod, members: Sequence[Pod]) -> list[Offer] | None:
+        """Return whom to stop for each of those that start together; None: it isn't fair, or vain.
+
+        For whom there is room nobody is.
+        """
+        balance = Balance(self.work, pod)
         if not balance.possible:
             return None
+        if len(members) == 1:
+            offer = self._best(pod, balance)
+            return None if offer is None else [offer]
+        return self._for_all(members, balance)
+
+    def _for_all(self, members: Sequence[Pod], balance: Balance) -> list[Offer] | None:
+        """Serve one after another, each as if those before it had their places."""
+        work, offers = self.work, dict[PodUID, Offer]()
+        before, self.bundles, balance.needs = self.bundles, self.bundles.copy(), 0
+        with work.trial.attempt():
+            for pod in largest_first(members):
+                balance.needs += work.this.kinds.of(pod).milli or 0
+                offer = self._idle(pod) or self._best(pod, balance)
+                if offer is None:
+                    break
+                for each in offer.victims:
+                    work.trial.give(each.placement, each.pod.request)
+                work.trial.take(offer.place, pod.request)
+                self._leave(offer)
+                balance.give(offer.victims)
+                offers[pod.uid] = offer
+        self.bundles, self.rankings = before, {}
+        # What each takes was fair step by step; all of it has to be.
+        whole = len(offers) == len(members) and balance.has_givers and balance.allows(())
+        found = [offers[pod.uid] for pod in members] if whole else []
+        return work.in_order(members, found, _place) if whole else None
+
+    def _idle(self, pod: Pod) -> Offer | None:
+        """Return a place that is free, if there is one."""
+        (place,) = self.work.places_for((pod,)) or (None,)
+        return None if place is None else Offer((0.0, 0, 0.0, ""), (), place)
+
+    def _best(self, pod: Pod, balance: Balance) -> Offer | None:
+        among = self.work.this.snapshot.eligibility.now(pod.constraints)
+        allowed = None if among is None else set(among.tolist())
+        balance.any_priority = False
         found = self._cheapest(pod, balance, allowed)
         if found is None:
             balance.any_priority = True
@@ -183,36 +233,44 @@ class _Search:
     def _cheapest(
         self, pod: Pod, balance: Balance, allowed: Collection[int] | None
     ) -> Offer | None:
-        work, columns, best = self.work, self.work.trial.columns, None
-        for at_least, node in self.nodes:
-            if best is not None and at_least > best.cost:
+        work, columns, best, left = self.work, self.work.trial.columns, None, MOST_TRIED
+        kind = work.this.kinds.of(pod)
+        if kind not in self.rankings:
+            self.rankings[kind] = Ranking(work, self.bundles, kind)
+        for at_least, node in self.rankings[kind]:
+            if best is not None and (Ranking.is_over(at_least, best.cost) or not left):
                 break
-            row = columns.row.get(node)
-            if row is not None and (allowed is None or row in allowed):
-                offer = cheapest(work, pod, row, self.running[node], balance)
+            row = columns.row[node]
+            if allowed is None or row in allowed:
+                left -= best is not None
+                offer = cheapest(work, pod, row, self.bundles.on[node], balance)
                 best = min((each for each in (best, offer) if each), key=_cost, default=None)
         return best
 
-    def _take(self, pod: Pod, offer: Offer) -> None:
-        work, node = self.work, offer.place.node
-        for each in offer.victims:
-            work.this.evicts.append(Evict(each.pod, pod, _verdict(each.pod, pod)))
-            work.turns.took(each.pod.tenant, -each.placement.milli)
-            work.trial.give(each.placement, each.pod.request)
-        self._charge(pod, offer.place.milli)
-        work.free(pod.uid)
-        # For whoever comes next in this round it is as if all that had happened.
-        work.trial.take(offer.place, pod.request)
-        devices = tuple(slot.index for slot in offer.place.slots)
-        work.this.reservations[pod.uid] = Reservation(pod.uid, node, devices, work.this.now)
-        self._leave(node, {each.pod.uid for each in offer.victims})
+    def _take(self, first: Pod, members: Sequence[Pod], offers: Sequence[Offer]) -> None:
+        work = self.work
+        for pod, offer in zip(members, offers, strict=True):
+            for each in offer.victims:
+                work.this.evicts.append(Evict(each.pod, first, _verdict(each.pod, first)))
+                work.turns.took(each.pod.tenant, -each.placement.milli)
+                work.trial.give(each.placement, each.pod.request)
+            self._charge(pod, offer.place.milli)
+            work.free(pod.uid)
+            # For whoever comes next in this round it is as if all that had happened.
+            work.trial.take(offer.place, pod.request)
+            node, devices = offer.place.node, tuple(slot.index for slot in offer.place.slots)
+            work.this.reservations[pod.uid] = Reservation(pod.uid, node, devices, work.this.now)
+            self._leave(offer)
 
-    def _leave(self, node: NodeName, gone: Collection[PodUID]) -> None:
-        now, pods = self.work.this.now, self.running[node]
-        self.nodes.remove((least(now, pods), node))
-        self.running[node] = left = [each for each in pods if each.pod.uid not in gone]
-        if left:
-            insort(self.nodes, (least(now, left), node))
+    def _leave(self, offer: Offer) -> None:
+        """Who is stopped for it is there no longer, and its place isn't free."""
+        nodes = self.bundles.drop(offer.victims) | {offer.place.node}
+        for ranking in self.rankings.values():
+            ranking.update(self.bundles, nodes)
+
+
+def _place(offer: Offer) -> Placement:
+    return offer.place
 
 
 def _cost(offer: Offer) -> Cost:

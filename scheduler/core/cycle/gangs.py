@@ -1,0 +1,138 @@
+"""Gangs in a round: who starts together, who waits for the others, and who joins later."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.core.cycle.kinds import Kind, Kinds
+from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.ids import PodUID
+from scheduler.core.model.names import PREEMPTIBLE
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Running
+from scheduler.core.model.verdicts import Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Members of a gang that have a place: `running` are those that may be looked at, by UID.
+
+    `held` have one that they keep: whoever is about to go is as good as gone, and who takes its
+    place must not start alone. `finished` are through with their work.
+    """
+
+    held: int = 0
+    finished: int = 0
+    running: tuple[Running, ...] = ()
+    going: bool = False
+
+    def missing(self, size: int) -> int:
+        """How many more it takes; 0 or less: it is whole."""
+        return size - self.held - self.finished
+
+
+NOBODY = Present()
+
+
+def present(snapshot: Snapshot) -> dict[str, Present]:
+    """Return who is there of each gang of which anybody is."""
+    found = {}
+    for name in sorted(snapshot.gathered):
+        gathered = snapshot.gathered[name]
+        running = tuple(snapshot.find(gathered.placed))
+        ending = sum(each.ending for each in running)
+        held = len(gathered.placed) - ending
+        found[name] = Present(held, gathered.finished, running, ending > 0)
+    return found
+
+
+@dataclass(slots=True)
+class Gangs:
+    """By the pod that stands in line for them: `together` start with it, at once or not at all.
+
+    It is the first of them. `behind` join later: they stand in line once those have their places.
+    `present`: who of a gang is there already.
+    """
+
+    kinds: Kinds
+    present: Mapping[str, Present] = field(default_factory=dict)
+    together: dict[PodUID, tuple[Pod, ...]] = field(default_factory=dict)
+    behind: dict[PodUID, tuple[Pod, ...]] = field(default_factory=dict)
+
+    def members(self, pod: Pod) -> tuple[Pod, ...]:
+        """Return those that start with the pod, itself among them."""
+        return self.together.get(pod.uid, (pod,))
+
+    def all(self, pod: Pod) -> tuple[Pod, ...]:
+        """Return the same with those that join later."""
+        return (*self.members(pod), *self.behind.get(pod.uid, ()))
+
+    def kind(self, pod: Pod) -> Kind:
+        """Return what the pod asks for together with those that it stands for."""
+        members = self.together.get(pod.uid)
+        return self.kinds.of(pod) if members is None else self.kinds.of_all(members)
+
+
+def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Pod, Verdict]]]:
+    """Return who stands in line, in the order of `pods`, and who can't start, with the verdict.
+
+    Members of a gang that isn't whole stand behind its first one. One that is whole already takes
+    more of them as any other pods.
+    """
+    of = defaultdict[str, list[Pod]](list)
+    for pod in pods:
+        if pod.gang is not None:
+            of[pod.gang.name].append(pod)
+    if not of:
+        return list(pods), []
+    apart, refused = set[PodUID](), list[tuple[Pod, Verdict]]()
+    for name, members in of.items():
+        known = gangs.present.get(name, NOBODY)
+        size = max(size_of(members), size_of(each.pod for each in known.running))
+        missing = known.missing(size)
+        if missing <= 0:
+            continue
+        apart.update(pod.uid for pod in members)
+        why = _refusal(gangs.kinds, members, missing, size)
+        if why is not None:
+            refused += ((pod, why) for pod in members)
+            continue
+        lead = members[0]
+        apart.discard(lead.uid)
+        gangs.together[lead.uid] = tuple(members[:missing])
+        gangs.behind[lead.uid] = tuple(members[missing:])
+    return [pod for pod in pods if pod.uid not in apart], refused
+
+
+def _refusal(kinds: Kinds, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:
+    """Return why a gang that lacks so many can't start with these; None if it can."""
+    if len(members) < missing:
+        there = f"{size - missing + len(members)} of {size} pods are there; create the others"
+        return Verdict(Reason.GANG_INCOMPLETE, there)
+    core = members[:missing]
+    if len({pod.preemptible for pod in core}) > 1:
+        # What may not be stopped has to fit into the guarantee, all of it or nothing.
+        what = f"of its gang some set {PREEMPTIBLE} and some don't; say the same on all its pods"
+        return Verdict(Reason.INVALID_REQUEST, what)
+    never = _never_fits(kinds, core)
+    return Verdict(Reason.NEVER_FITS, never) if never else None
+
+
+def size_of(members: Iterable[Pod]) -> int:
+    """Return how many start together: where they disagree, the most that any of them says."""
+    return max((pod.gang.size for pod in members if pod.gang is not None), default=0)
+
+
+def _never_fits(kinds: Kinds, core: Sequence[Pod]) -> str:
+    """Say what to change about a gang that an empty cluster couldn't hold; "" for one that fits.
+
+    Kind by kind: that all kinds fit together is not looked at, as they may share nodes.
+    """
+    for kind, count in Counter(map(kinds.of, core)).items():
+        most = kinds.most(kind, count)
+        if most < count:
+            return (
+                f"its gang takes {count} × {kind.request.describe()} at once, and all nodes "
+                f"together have room for {most} were they empty; make it smaller"
+            )
+    return ""
