@@ -9,6 +9,8 @@ import argparse
 import sys
 
 from benchmarks.cluster import planning, quiet, rates, report
+from benchmarks.cluster.jobs.gang import measure as measure_gang
+from benchmarks.cluster.jobs.gang import show as report_gang
 from benchmarks.cluster.jobs.measure import measure as measure_jobs
 from benchmarks.cluster.jobs.report import show as show_jobs
 from benchmarks.cluster.rates import Rate
@@ -30,11 +32,14 @@ def main() -> None:
     if "jobs" in asked.only:
         nodes = (asked.nodes or (NODES_OF_JOBS,))[0]
         good.append(show_jobs(measure_jobs(nodes, asked.rounds)))
+    if "gang" in asked.only:
+        nodes = (asked.nodes or (NODES_OF_JOBS,))[0]
+        report_gang(nodes, measure_gang(nodes))
     sys.exit(0 if all(good) else 1)
 
 
 def _arguments() -> argparse.Namespace:
-    parts = ("rates", "planning", "quiet", "jobs")
+    parts = ("rates", "planning", "quiet", "jobs", "gang")
     parser = argparse.ArgumentParser(prog="benchmarks.cluster", description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", help="in turn")
     parser.add_argument("--pods", type=int, default=2000, help="of one run")

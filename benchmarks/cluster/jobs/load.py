@@ -32,15 +32,17 @@ def gpus(amount: str) -> Ask:
     return Ask(annotations=(("equipoise.dev/gpu-fraction", amount),))
 
 
-def job(name: str, ask: Ask) -> JSON:
-    """Return a Job of one pod that is never started twice by its kubelet."""
+def job(name: str, ask: Ask, pods: int = 1) -> JSON:
+    """Return a Job of so many pods that are never started twice by their kubelets."""
     requests = {"cpu": "100m", "memory": "128Mi"}
     resources = {"requests": requests, "limits": dict(ask.limits)}
     container = {"name": "main", "image": "none", "resources": resources}
     pod: JSON = {"restartPolicy": "Never", "containers": [container]}
     pod["schedulerName"] = ask.scheduler
     template = {"metadata": {"annotations": dict(ask.annotations)}, "spec": pod}
-    spec = {"podFailurePolicy": {"rules": [IGNORED]}, "template": template}
+    spec: JSON = {"podFailurePolicy": {"rules": [IGNORED]}, "template": template}
+    if pods > 1:
+        spec |= {"parallelism": pods, "completions": pods, "completionMode": "Indexed"}
     return {"metadata": {"name": name}, "spec": spec}
 
 
@@ -56,11 +58,11 @@ class Hand:
         """Path of the pods."""
         return f"/api/v1/namespaces/{self.namespace}/pods"
 
-    def submit(self, names: Iterable[str], ask: Ask) -> None:
-        """Create a Job of each name."""
+    def submit(self, names: Iterable[str], ask: Ask, *, pods: int = 1) -> None:
+        """Create a Job of each name, of so many pods."""
 
         async def create(client: Client, name: str) -> Any:
-            return await client.post(self._path, job(name, ask))
+            return await client.post(self._path, job(name, ask, pods))
 
         asyncio.run(self._each(names, create))
 
