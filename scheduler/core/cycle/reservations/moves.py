@@ -17,21 +17,24 @@ def in_vain(work: Allocation) -> set[PodUID]:
     return {each.taker for each in snapshot.memory.moves if snapshot.stays(each.pod.uid)}
 
 
+def keep_places(work: Allocation) -> None:
+    """Keep everybody off the places of who is being moved."""
+    work.this.moves += _still_under_way(work)
+    for move in work.this.moves:
+        work.trial.take(move.place, NOTHING)
+
+
 def bring_back(work: Allocation, waiting: Mapping[PodUID, Pod]) -> None:
-    """Keep the places of who is being moved, and start those that are there again.
+    """Start those of them that are there again.
 
     `waiting`: who stands in line, those who start together with others included. Who is made again
     is known by its owner, and by asking for the same.
     """
     this = work.this
-    if not this.snapshot.memory.moves:
-        return
-    this.moves += _still_under_way(work)
     reserved = {each.uid for each in this.snapshot.memory.reservations}
     left = {uid: pod for uid, pod in waiting.items() if uid not in reserved}
     again = dict[PodUID, Move]()
     for move in this.moves:
-        work.trial.take(move.place, NOTHING)
         pod = _found(move, left)
         if pod is not None:
             del left[pod.uid]

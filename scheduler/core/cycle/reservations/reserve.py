@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.cycle.reservations.draining import drains, least, moved
-from scheduler.core.cycle.reservations.moves import bring_back, in_vain
+from scheduler.core.cycle.reservations.moves import bring_back, in_vain, keep_places
 from scheduler.core.cycle.rounds import Round
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.placements import Placement, Slot
@@ -43,7 +43,7 @@ def honour(work: Allocation) -> None:
     known = work.this.snapshot.memory
     if not known.reservations and not known.moves:
         return
-    bring_back(work, _in_line(work.this))
+    keep_places(work)
     claims = list(_claims(work))
     work.this.reservations.update({claim.pod.uid: claim.reservation for claim in claims})
     there = _running(work, {claim.reservation.node for claim in claims})
@@ -51,6 +51,7 @@ def honour(work: Allocation) -> None:
     for claim in claims:
         kept = work.this.reservations.pop(claim.pod.uid)
         _keep_off(work, claim.row, moved(work, claim.pod, kept, there[kept.node]))
+    bring_back(work, _in_line(work.this))
     by_pod = {claim.pod.uid: claim for claim in claims}
     for first in _first_ones(work.this, by_pod):
         members = work.this.gangs.members(first)
@@ -130,14 +131,17 @@ def _claims(work: Allocation) -> Iterator[_Claim]:
 
 
 def _first_ones(this: Round, claims: Collection[PodUID]) -> list[Pod]:
-    """Those who stand in line for pods with a claim, in the order of the claims."""
+    """Those who stand in line for pods with a claim, in the order of the claims.
+
+    Whoever was moved, and is back, has started by now.
+    """
     first = {
         pod.uid: first
         for queue in this.queues.values()
         for first in queue
         for pod in this.gangs.members(first)
     }
-    return list({first[uid].uid: first[uid] for uid in claims}.values())
+    return list({first[uid].uid: first[uid] for uid in claims if uid in first}.values())
 
 
 def _running(work: Allocation, nodes: Collection[NodeName]) -> dict[NodeName, list[Running]]:

@@ -64,10 +64,24 @@ class Ranking:
             part = min(1.0, lack / max(milli, 1))
             lost += bundle.cost[0] * part
             lack -= milli
-        if lack > 0:
+        if lack > 0 or self._lacks_others(row, bundles):
             return None
         lost -= _NEARLY * max(lost, 1.0)
         return least if lost <= least[0] else (lost, 1, 0.0, "")
+
+    def _lacks_others(self, row: int, bundles: Iterable[Bundle]) -> bool:
+        """Whether CPU or memory won't do even if all of them go."""
+        columns, request = self._work.trial.columns, self._kind.request
+        node = columns.names[row]
+        asked = [
+            each.pod.request
+            for bundle in bundles
+            for each in bundle.pods
+            if each.placement.node == node
+        ]
+        cpu = int(columns.free_cpu[row]) + sum(each.cpu_milli for each in asked)
+        ram = int(columns.free_ram[row]) + sum(each.ram_mib for each in asked)
+        return cpu < request.cpu_milli or ram < request.ram_mib
 
 
 def lacking(work: Allocation, kind: Kind, row: int) -> int:
