@@ -1,9 +1,9 @@
-"""What moving pods together gives: `python benchmarks/consolidation.py [--loads 90 100 110]`.
+"""What moving pods together gives: `python benchmarks/consolidation.py [--loads 90 100] [--cpu 2]`.
 
 The default openb trace on a quarter of its nodes with its own arrivals and durations (a day at
 most), for a day; who finds no room waits. Then rounds with consolidation, until nobody is moved any
 more: how many of those that wait have a place by then, by how many moves. Everybody that waits is a
-tenant of its own, so that all of them are looked at.
+tenant of its own, so that all of them are looked at. With --cpu nodes have so many times the cores.
 """
 
 import argparse
@@ -127,10 +127,11 @@ class Cluster:
         self.since[pod.uid] = now
 
 
-def measure(load: int) -> Found:
+def measure(load: int, cpu: float) -> Found:
     trace, once = a_pass("default", load)
+    nodes = [replace(node, cpu_milli=int(node.cpu_milli * cpu)) for node in trace.nodes]
     pieces = [each for each in passes(once, seconds=DAY) if each.at < DAY]
-    cluster = Cluster(trace.nodes, Mix.of(each.request for each in once))
+    cluster = Cluster(nodes, Mix.of(each.request for each in once))
     cluster.play(pieces)
     ran, waited, before = len(cluster.ledger.holdings), len(cluster.waiting), cluster.free
     started = time.perf_counter()
@@ -143,13 +144,14 @@ def measure(load: int) -> Found:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--loads", type=int, nargs="+", default=[90, 100, 110])
+    parser.add_argument("--cpu", type=float, default=1.0, metavar="TIMES")
     chosen = parser.parse_args()
     nodes = len(traced("default")[0].nodes)
-    print(f"{nodes} nodes, a day of the default trace\n")
+    print(f"{nodes} nodes with {chosen.cpu:g} × the CPU, a day of the default trace\n")
     print("| load | running | waiting | placed by moving | moves | without a place | free GPUs |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for load in chosen.loads:
-        found = measure(load)
+        found = measure(load, chosen.cpu)
         before, after = (milli / 1000 for milli in found.free)
         print(
             f"| {load} % | {found.ran:,} | {found.waited} | {found.placed} | {found.moves} | "
