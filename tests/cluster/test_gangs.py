@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.pods import Room, pod
-from tests.support.controlplane import namespaces
+from tests.cluster.tenants import installation, rooms_of
 from tests.support.controlplane.api import JSON
 from tests.support.controlplane.installed import USER, Installation
 from tests.support.controlplane.plane import ControlPlane
-from tests.support.controlplane.sweeping import drop_namespace
 from tests.support.controlplane.waiting import eventually, stays
 
 GPUS = 4
@@ -23,32 +22,20 @@ SETTINGS = {
     },
     "packing": {"consolidate_seconds": PATIENCE},
 }
-TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
 ONE, OTHER = "gangs-one", "gangs-other"
 
 
 @pytest.fixture(scope="module")
 def installed(plane: ControlPlane) -> Iterator[Installation]:
-    ours = Installation(plane)
-    ours.apply()
-    plane.nodes(1, gpus=GPUS, prefix="gangs-")
-    for name in (ONE, OTHER):
-        kind = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Tenant"}
-        plane.api.ensure(TENANTS, {**kind, "metadata": {"name": name}, "spec": {}})
-    ours.start("gangs", settings=SETTINGS)
-    yield ours
-    ours.close()
+    with installation(plane, "gangs", (ONE, OTHER), gpus=GPUS, settings=SETTINGS) as ours:
+        yield ours
 
 
 @pytest.fixture
 def rooms(plane: ControlPlane, installed: Installation) -> Iterator[tuple[Room, Room]]:
     """Those of two tenants."""
-    plane.audit.mark()
-    for name in (ONE, OTHER):
-        namespaces.create(plane.api, name, labels={"equipoise.dev/tenant": name})
-    yield Room(plane.api, ONE), Room(plane.api, OTHER)
-    for name in (ONE, OTHER):
-        drop_namespace(plane.api, name)
+    with rooms_of(plane, (ONE, OTHER)) as (first, second):
+        yield first, second
 
 
 def template(fraction: str, app: str, notes: dict[str, str]) -> JSON:

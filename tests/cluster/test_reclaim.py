@@ -7,11 +7,10 @@ import httpx
 import pytest
 
 from tests.cluster.pods import Room, pod
-from tests.support.controlplane import namespaces
+from tests.cluster.tenants import installation, rooms_of
 from tests.support.controlplane.api import JSON, Api
 from tests.support.controlplane.installed import USER, Installation
 from tests.support.controlplane.plane import ControlPlane
-from tests.support.controlplane.sweeping import drop_namespace
 from tests.support.controlplane.waiting import eventually, stays
 
 GPUS = 4
@@ -25,33 +24,21 @@ SETTINGS = {
         "grace_seconds": GRACE,
     }
 }
-TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
 LARGE, SMALL = "reclaim-large", "reclaim-small"
 YEAR = 31_536_000
 
 
 @pytest.fixture(scope="module")
 def installed(plane: ControlPlane) -> Iterator[Installation]:
-    ours = Installation(plane)
-    ours.apply()
-    plane.nodes(1, gpus=GPUS, prefix="reclaim-")
-    for name in (LARGE, SMALL):
-        kind = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Tenant"}
-        plane.api.ensure(TENANTS, {**kind, "metadata": {"name": name}, "spec": {}})
-    ours.start("reclaim", settings=SETTINGS)
-    yield ours
-    ours.close()
+    with installation(plane, "reclaim", (LARGE, SMALL), gpus=GPUS, settings=SETTINGS) as ours:
+        yield ours
 
 
 @pytest.fixture
 def rooms(plane: ControlPlane, installed: Installation) -> Iterator[tuple[Room, Room]]:
     """The large tenant's and the small one's."""
-    plane.audit.mark()
-    for name in (LARGE, SMALL):
-        namespaces.create(plane.api, name, labels={"equipoise.dev/tenant": name})
-    yield Room(plane.api, LARGE), Room(plane.api, SMALL)
-    for name in (LARGE, SMALL):
-        drop_namespace(plane.api, name)
+    with rooms_of(plane, (LARGE, SMALL)) as (first, second):
+        yield first, second
 
 
 def deployment(name: str, replicas: int, **spec: Any) -> JSON:

@@ -119,15 +119,18 @@ async def test_finished_and_deleted_pods_free_what_they_held_and_wait_no_longer(
     assert world.ledger.columns.free.sum() == 4000
 
 
+async def see_a_gang(world: World) -> dict[str, Any]:
+    """Have the gang of p and q run; return p."""
+    notes = {"gang": "train", "gang-size": "2"}
+    first = bound("p", "n1", HALF, **notes)
+    world.see(first, bound("q", "n2", place("n2", (0, 500, 8_000)), **notes))
+    await world.controller.round()
+    return first
+
+
 async def test_members_of_a_gang_that_have_succeeded_are_not_missing() -> None:
     world = World()
-    notes = {"gang": "train", "gang-size": "2"}
-    ended, runs = (
-        bound("p", "n1", HALF, **notes),
-        bound("q", "n2", place("n2", (0, 500, 8_000)), **notes),
-    )
-    world.see(ended, runs)
-    await world.controller.round()
+    ended = await see_a_gang(world)
     world.see({**ended, "status": {"phase": "Succeeded"}})
     for _ in range(3):
         await world.controller.round()
@@ -139,13 +142,7 @@ async def test_members_of_a_gang_that_have_succeeded_are_not_missing() -> None:
 
 async def test_what_is_left_of_a_gang_is_stopped_after_a_while() -> None:
     world = World()
-    notes = {"gang": "train", "gang-size": "2"}
-    ended, runs = (
-        bound("p", "n1", HALF, **notes),
-        bound("q", "n2", place("n2", (0, 500, 8_000)), **notes),
-    )
-    world.see(ended, runs)
-    await world.controller.round()
+    ended = await see_a_gang(world)
     world.see({**ended, "status": {"phase": "Failed"}})
     await world.controller.round()
     world.clock.time += 299.0

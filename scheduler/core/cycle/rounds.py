@@ -1,7 +1,7 @@
 """What the phases of one round work on."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -89,6 +89,13 @@ class Round:
         0 for one that could never be placed.
         """
         return self.kind(pod).milli or 0
+
+    def in_line(self) -> Iterator[tuple[Pod, Pod]]:
+        """Yield who waits for its turn, each with who stands in line for it: itself, mostly."""
+        for queue in self.queues.values():
+            for first in queue:
+                for pod in self.gangs.members(first):
+                    yield pod, first
 
     def line_up_behind(self, first: Pod) -> None:
         """Let those of a gang stand in line that join it once its first ones have their places."""

@@ -196,13 +196,19 @@ def test_an_elastic_one_shrinks_to_its_size_before_it_stops() -> None:
     assert {each.pod.name for each in stage.evicted} == {"g-0", "g-1", "g-2", "g-3"}
 
 
-def test_what_is_left_of_a_broken_one_is_stopped_after_a_while() -> None:
+def one_that_lost_a_member() -> Stage:
+    """A gang of three on three GPUs was whole, and then g-1 went; half a minute is patience."""
     stage = Stage([node("n", 3)], [A], replace(PROFILE, broken_after=30.0))
     members = gang("g", 3)
     for each in members:
         stage.run(each)
     stage.round()
     stage.ledger.release(members[1].uid)
+    return stage
+
+
+def test_what_is_left_of_a_broken_one_is_stopped_after_a_while() -> None:
+    stage = one_that_lost_a_member()
     stage.run(pod("other", whole()))
     stage.round()
     stage.now += 29.0
@@ -216,12 +222,7 @@ def test_what_is_left_of_a_broken_one_is_stopped_after_a_while() -> None:
 
 
 def test_one_that_gets_its_member_back_in_time_runs_on() -> None:
-    stage = Stage([node("n", 3)], [A], replace(PROFILE, broken_after=30.0))
-    members = gang("g", 3)
-    for each in members:
-        stage.run(each)
-    stage.round()
-    stage.ledger.release(members[1].uid)
+    stage = one_that_lost_a_member()
     stage.now += 29.0
     stage.waiting = gang("g", 1, size=3, first=7)
     assert admitted(stage.round()) == ["g-7"]

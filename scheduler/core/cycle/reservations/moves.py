@@ -1,6 +1,6 @@
 """Places of pods that are being moved: kept until they are made again, or for a while."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from scheduler.core.cycle.allocation import NOTHING, Allocation
 from scheduler.core.model.ids import PodUID
@@ -24,22 +24,24 @@ def keep_places(work: Allocation) -> None:
         work.trial.take(move.place, NOTHING)
 
 
-def bring_back(work: Allocation, waiting: Mapping[PodUID, Pod]) -> None:
+def bring_back(work: Allocation) -> None:
     """Start those of them that are there again.
 
-    `waiting`: who stands in line, those who start together with others included. Who is made again
-    is known by its owner, and by asking for the same.
+    Who is made again is known by its owner, and by asking for the same.
     """
     this = work.this
+    if not this.moves:
+        return
     reserved = {each.uid for each in this.snapshot.memory.reservations}
-    left = {uid: pod for uid, pod in waiting.items() if uid not in reserved}
+    left = {pod.uid: pod for pod, _ in this.in_line() if pod.uid not in reserved}
     again = dict[PodUID, Move]()
     for move in this.moves:
         pod = _found(move, left)
         if pod is not None:
             del left[pod.uid]
             again[pod.uid] = move
-    for first in _in_line_for(work, again):
+    firsts = {first.uid: first for pod, first in this.in_line() if pod.uid in again}
+    for first in firsts.values():
         members = this.gangs.members(first)
         _start(work, first, {each.uid: again[each.uid] for each in members if each.uid in again})
 
@@ -66,17 +68,6 @@ def _found(move: Move, waiting: Mapping[PodUID, Pod]) -> Pod | None:
         if pod.owner == move.pod.owner != "" and pod.request == move.pod.request
     )
     return min(same, key=lambda pod: pod.turn, default=None)
-
-
-def _in_line_for(work: Allocation, uids: Collection[PodUID]) -> list[Pod]:
-    """Those who stand in line for these pods, in the order of the line."""
-    this = work.this
-    return [
-        first
-        for queue in this.queues.values()
-        for first in queue
-        if any(each.uid in uids for each in this.gangs.members(first))
-    ]
 
 
 def _start(work: Allocation, first: Pod, moves: Mapping[PodUID, Move]) -> None:

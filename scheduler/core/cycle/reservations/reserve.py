@@ -51,7 +51,7 @@ def honour(work: Allocation) -> None:
     for claim in claims:
         kept = work.this.reservations.pop(claim.pod.uid)
         _keep_off(work, claim.row, moved(work, claim.pod, kept, there[kept.node]))
-    bring_back(work, _in_line(work.this))
+    bring_back(work)
     by_pod = {claim.pod.uid: claim for claim in claims}
     for first in _first_ones(work.this, by_pod):
         members = work.this.gangs.members(first)
@@ -108,19 +108,9 @@ def _reserve_for_all(work: Allocation, members: Sequence[Pod]) -> None:
         chosen[pod.uid] = work.this.reservations[pod.uid] = found
 
 
-def _in_line(this: Round) -> dict[PodUID, Pod]:
-    """Who waits for its turn, those who start together with others included."""
-    return {
-        pod.uid: pod
-        for queue in this.queues.values()
-        for first in queue
-        for pod in this.gangs.members(first)
-    }
-
-
 def _claims(work: Allocation) -> Iterator[_Claim]:
     """Yield the reservations that are of use still."""
-    this, waiting = work.this, _in_line(work.this)
+    this, waiting = work.this, {pod.uid: pod for pod, _ in work.this.in_line()}
     vain = in_vain(work)
     for each in this.snapshot.memory.reservations:
         pod, row = waiting.get(each.uid), work.trial.columns.row.get(each.node)
@@ -135,12 +125,7 @@ def _first_ones(this: Round, claims: Collection[PodUID]) -> list[Pod]:
 
     Whoever was moved, and is back, has started by now.
     """
-    first = {
-        pod.uid: first
-        for queue in this.queues.values()
-        for first in queue
-        for pod in this.gangs.members(first)
-    }
+    first = {pod.uid: first for pod, first in this.in_line()}
     return list({first[uid].uid: first[uid] for uid in claims if uid in first}.values())
 
 
