@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections import deque
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 
@@ -31,6 +32,7 @@ from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.packer import Packer
 from scheduler.pricing.fitting import fit
+from scheduler.settings import Kube
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 POLICIES = ("best-fit", "fgd", "bid-price")
@@ -159,8 +161,14 @@ def a_round(nodes: int, pending: int) -> None:
         Pod(PodUID(f"u{at}"), "ns", f"p{at}", tenant.name, request, created=float(at))
         for at, (tenant, request) in enumerate(zip(owners, asked(pending), strict=True))
     ]
-    for policy in POLICIES:
-        profile = Profile(policy=policy, mix=mix_for(policy, ledger.columns), reserve_after=900.0)
+    # As serve decides, and were all of them let go in one round.
+    for policy, backlog in product(POLICIES, (Kube().backlog, None)):
+        profile = Profile(
+            policy=policy,
+            mix=mix_for(policy, ledger.columns),
+            reserve_after=900.0,
+            backlog=backlog,
+        )
         seconds = []
         for _ in range(5):
             snapshot = ledger.snapshot(tenants=tenants)

@@ -92,8 +92,9 @@ class Kube:
     """The side towards the API server.
 
     `namespace` is where Equipoise itself runs. `in_flight` is how many writes are under way at
-    once. `timeout_seconds` is the most that one request may take; a watch is exempt. `page` is how
-    many objects one list request asks for.
+    once. With `backlog` pods on their way past their gates a round gives nobody else a turn; it
+    goes on once half of those are through. `timeout_seconds` is the most that one request may take;
+    a watch is exempt. `page` is how many objects one list request asks for.
     `stuck_seconds`: a released pod that none of its nodes took for so long is evicted, so that its
     owner makes it again. `rollout_seconds`: so long a Deployment's new revision waits at its
     tenant's limit before a pod of the old one is evicted for it, and for each further one.
@@ -103,6 +104,7 @@ class Kube:
 
     namespace: str = names.NAMESPACE
     in_flight: int = 32
+    backlog: int = 2000
     timeout_seconds: float = 10.0
     page: int = 500
     stuck_seconds: float = 60.0

@@ -63,11 +63,19 @@ class Queue:
         return self.pods.pop(uid, None)
 
     def judge(self, hold: Hold) -> bool:
-        """Note a verdict; return whether its reason is new for its pod."""
+        """Note a verdict; return whether its reason is new for its pod, and worth telling.
+
+        That its turn comes soon isn't: were each pod of a burst told, its release would wait for
+        that. Nor does it take the place of what the pod was told before.
+        """
         uid, verdict = hold.pod.uid, hold.verdict
         if uid not in self.pods:
             return False
         before = self.verdicts.get(uid)
+        if verdict.reason is Reason.IN_LINE:
+            if before is None or before.reason in QUIET | CAPPED:
+                self.verdicts[uid], self._rivals = verdict, None
+            return False
         self.verdicts[uid], self._rivals = verdict, None
         return before is None or before.reason != verdict.reason
 

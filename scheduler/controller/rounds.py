@@ -80,6 +80,7 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         mix=mix,
         horizon=settings.fairness.horizon_seconds,
         lookahead=settings.fairness.lookahead,
+        backlog=settings.kube.backlog,
         reserve_after=settings.fairness.reserve_seconds,
         reclaim_after=settings.reclaim.patience_seconds,
         min_runtime=settings.reclaim.min_runtime_seconds,

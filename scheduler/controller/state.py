@@ -45,6 +45,7 @@ class State:
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
         self._patiences = settings.fairness.reserve_seconds, *stops
         self._stops = any(patience is not None for patience in stops)
+        self._backlog, self._unfinished = settings.kube.backlog, False
         self._broken_after = settings.reclaim.broken_gang_seconds
         self.lives, self.gangs = Lives(settings.reclaim.grace_seconds), GangBook()
         self.queue, self.mixer = Queue(), _mixer(settings.packing)
@@ -135,7 +136,7 @@ class State:
         """Whether no pod in line would take a GPU, as far as a round has judged what is so now."""
         if not self.settled:
             return False
-        unjudged = self.deciding or self.news.is_set()
+        unjudged = self.deciding or self._unfinished or self.news.is_set()
         return not self.queue.pods or not (unjudged or self.queue.rivals.all)
 
     def is_next(self, tenant: TenantName) -> bool:
@@ -174,7 +175,10 @@ class State:
     def leave(self, uid: PodUID) -> None:
         """A pod waits no longer: its gate is off."""
         self.queue.drop(uid)
-        self.departures.pop(uid, None)
+        left = self.departures.pop(uid, None)
+        # Were each of them news, most rounds would find nobody's turn to have come.
+        if left and self._unfinished and len(self.departures) * 2 <= self._backlog:
+            self.news.set()
         self.backoffs.forget(uid)
         self.owners.pop(uid, None)
         self.refusals.pop(uid, None)
@@ -214,7 +218,8 @@ class State:
         gathered = self.gangs.gathered(
             known.gathered, self.queue.pods.values(), self.ledger.holdings
         )
-        known = replace(known, memory=self.memory, gathered=gathered)
+        leaving = len(self.departures)
+        known = replace(known, memory=self.memory, gathered=gathered, leaving=leaving)
         limited = self.tree.longest or self.lives.limited
         if not limited and not known.gathered and not (self._stops and self.queue.pods):
             return known
@@ -236,6 +241,7 @@ class State:
         self.sync()
         self.lags.adopt(plan, delayed=delayed)
         self.plan, self.memory, self.rounds = plan, plan.memory, self.rounds + 1
+        self._unfinished = plan.unfinished
 
     def _with_parents(self, tenants: Iterable[TenantName]) -> Iterable[TenantName]:
         for tenant in set(tenants):

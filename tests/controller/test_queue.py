@@ -113,3 +113,23 @@ def test_who_would_take_no_gpu_is_nobodys_rival() -> None:
     assert waiting.rivals.all
     waiting.drop(pod("p").uid)
     assert not waiting.rivals.all
+
+
+def test_that_its_turn_comes_soon_is_noted_told_nobody_and_replaces_no_reason() -> None:
+    waiting, soon = queue(pod("p"), pod("q")), Verdict(Reason.IN_LINE)
+    full = Verdict(Reason.NO_ROOM, "few are free")
+    assert not waiting.judge(Hold(pod("p"), soon))
+    assert waiting.judge(Hold(pod("q"), full))
+    assert not waiting.judge(Hold(pod("q"), soon))
+    assert waiting.verdicts == {"p": soon, "q": full}
+    assert not waiting.judge(Hold(pod("q"), full))
+    assert waiting.judge(Hold(pod("p"), full))
+
+
+def test_who_could_not_start_before_is_known_to_be_in_line_now() -> None:
+    waiting = queue(pod("p"))
+    waiting.judge(Hold(pod("p"), Verdict(Reason.OVER_LIMIT)))
+    assert not waiting.rivals.all
+    assert not waiting.judge(Hold(pod("p"), Verdict(Reason.IN_LINE)))
+    assert waiting.verdicts[pod("p").uid].reason == Reason.IN_LINE
+    assert waiting.rivals.all

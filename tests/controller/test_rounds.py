@@ -13,6 +13,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.gangs import Gang
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.requests import Request
+from scheduler.settings import Kube, Settings
 from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, share, tenant, whole
 from tests.support.extenders import ManualClock
@@ -168,3 +169,31 @@ async def test_a_standing_worked_out_beside_the_loop_is_of_one_moment() -> None:
     world.gone(pod("runs").uid)
     world.drop_node(ledger.columns.names[0])
     assert await asked == before
+
+
+async def test_turns_go_on_once_half_of_those_on_their_way_are_through() -> None:
+    ledger, hands = Ledger([node("n1", 8)]), Hands()
+    world = controller(
+        ledger,
+        [tenant("a"), tenant("b")],
+        clock=ManualClock(),
+        hands=hands,
+        settings=Settings(kube=Kube(backlog=4)),
+    )
+    for number in range(6):
+        world.add(pod(f"p{number}", whole(), "ab"[number % 2], created=float(number)))
+    await world.round()
+    assert hands.released == ["p0", "p1", "p2", "p3"]
+    assert hands.held == []
+    assert [each.verdict.reason for each in world.standing().waiting] == ["InLine"] * 2
+    again = asyncio.create_task(world.run())
+    world.ungated(pod("p0").uid)
+    await asyncio.sleep(2 * COALESCE_SECONDS)
+    assert len(hands.released) == 4
+    world.ungated(pod("p1").uid)
+    async with asyncio.timeout(10):
+        while len(hands.released) < 6 or world.standing().waiting:
+            await asyncio.sleep(COALESCE_SECONDS)
+    assert hands.released[4:] == ["p4", "p5"]
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

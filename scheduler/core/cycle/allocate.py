@@ -12,18 +12,27 @@ from scheduler.core.model.ids import TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.verdicts import Verdict
+from scheduler.core.model.verdicts import Reason, Verdict
+
+IN_LINE = Verdict(Reason.IN_LINE)
 
 
 def allocate(this: Round) -> None:
-    """Admit pods in the order of turns until nothing more fits; hold the rest with a reason."""
+    """Admit pods in the order of turns until nothing more fits; hold the rest with a reason.
+
+    Or until as many are on their way as may be: the turns go on in the next round.
+    """
     work = this.work = Allocation.begin(this)
     honour(work)
     turns = work.turns
     for name, pods in this.queues.items():
         if pods:
             turns.offer(name, this.counts(pods[0]))
+    backlog, leaving = this.profile.backlog, this.snapshot.leaving
     while (leaf := turns.next()) is not None:
+        if backlog is not None and leaving + len(this.admits) >= backlog:
+            this.left = turns.offered
+            break
         if work.tried.get(leaf) and _saves_up(work, leaf):
             turns.withdraw(leaf)
             continue
@@ -127,10 +136,13 @@ def _hold_the_rest(work: Allocation) -> None:
     this = work.this
     kept = sum(each.milli for each in work.kept.values())
     explainer = Explainer(work.trial.columns, this.snapshot.eligibility, kept_milli=kept)
+    for leaf in this.left:
+        for pod in this.queues[leaf]:
+            _hold(this, pod, IN_LINE)
     left = {
         leaf: pods
         for leaf, queue in this.queues.items()
-        if (pods := [*work.tried.get(leaf, ()), *queue])
+        if (pods := [*work.tried.get(leaf, ()), *(() if leaf in this.left else queue)])
     }
     for leaf, pods in left.items():
         # By what is due, not by who took the last room: that would change with every pod that ends.

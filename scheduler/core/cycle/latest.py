@@ -36,7 +36,7 @@ def latest(
     profile: Profile,
 ) -> Latest:
     """Return it for a pod that is its tenant's next, from `now` (seconds)."""
-    asked = _Question(snapshot, pending, pod, now, profile)
+    asked = _Question(snapshot, pending, pod, now, replace(profile, backlog=None))
     stopping, turn = asked.by_reclaim(), Latest(asked.by_turns())
     return min(stopping, turn, key=lambda each: each.seconds)
 

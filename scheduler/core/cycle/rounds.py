@@ -29,7 +29,7 @@ class Round:
     `queues` holds, per leaf, the pods that may start, in the order of their turns; of those that
     start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken` and
     `moves` are what the next round should know. `lowest` is the least priority of a leaf's pods
-    that may be stopped.
+    that may be stopped. `left` are the leaves whose turns go on in the next round.
     """
 
     snapshot: Snapshot
@@ -55,6 +55,7 @@ class Round:
     moves: list[Move] = field(default_factory=list)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
+    left: frozenset[TenantName] = frozenset()
 
     @classmethod
     def begin(

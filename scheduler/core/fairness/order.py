@@ -96,6 +96,11 @@ class Turns:
         """Milli-GPU held now, for every tenant, with what was taken in this round."""
         return MappingProxyType(self._held)
 
+    @property
+    def offered(self) -> frozenset[TenantName]:
+        """The leaves that may have a turn."""
+        return frozenset(self._offered)
+
     def next(self, candidates: Mapping[TenantName, int] | None = None) -> TenantName | None:
         """Return the leaf whose turn it is; None if there is no candidate.
 

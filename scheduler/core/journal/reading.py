@@ -53,6 +53,7 @@ class _Known:
     lags: dict[TenantName, float] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     remains: Remains = field(default_factory=Remains)
+    leaving: int = 0
     memory: Memory = field(default_factory=Memory)
     profile: Profile = field(default_factory=Profile)
     plan: Plan = field(default_factory=Plan)
@@ -108,6 +109,7 @@ _VALUES: Mapping[str, Any] = {
     "ending": frozenset[PodUID],
     "running": bool,
     "tenants": tuple[Tenant, ...],
+    "leaving": int,
     "memory": Memory,
     "profile": Profile,
 }
@@ -173,8 +175,15 @@ def _inputs(known: _Known, now: float) -> Inputs:
         name: replace(snapshot.gathered.get(name, Gathered()), finished=count)
         for name, count in known.finished.items()
     }
+    snapshot = replace(
+        snapshot,
+        running=running,
+        memory=known.memory,
+        gathered=gathered,
+        leaving=known.leaving,
+    )
     return Inputs(
-        snapshot=replace(snapshot, running=running, memory=known.memory, gathered=gathered),
+        snapshot=snapshot,
         pending=dict(known.pending),
         now=now,
         profile=known.profile,

@@ -81,6 +81,7 @@ def _inputs(told: _Told, inputs: Inputs) -> Iterator[str]:
     yield from _mapping(told, "lags", snapshot.lags)
     through = {name: each.finished for name, each in snapshot.gathered.items() if each.finished}
     yield from _mapping(told, "finished", through)
+    yield from _value(told, "leaving", snapshot.leaving)
     yield from _value(told, "memory", snapshot.memory)
     # A mix is equal to itself alone, and made anew when it changes.
     yield from _value(told, "profile", inputs.profile)

@@ -64,7 +64,8 @@ class Snapshot:
 
     Nothing in it changes with the ledger, so that a round may run in a thread of its own.
     `limited`: whether any pod of those that run may run for a limited time only. `gathered`: how
-    many members gangs have, by name, as far as any has a place.
+    many members gangs have, by name, as far as any has a place. `leaving`: how many pods have a
+    place by a round before, and are on their way out of the line still.
     """
 
     columns: Columns
@@ -77,6 +78,7 @@ class Snapshot:
     limited: bool = True
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    leaving: int = 0
 
     def find(self, uids: Iterable[PodUID]) -> list[Running]:
         """Return those of the pods that run, by UID."""

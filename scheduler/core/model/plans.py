@@ -86,3 +86,8 @@ class Plan:
     lacks: tuple[Lack, ...] = ()
     evicts: tuple[Evict, ...] = ()
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it leaves some to the next round that may have a place."""
+        return any(hold.verdict.reason is Reason.IN_LINE for hold in self.holds)

@@ -70,7 +70,8 @@ def test_every_round_of_any_history_comes_back_and_is_decided_alike(
     steps: list[tuple[str, int]],
     data: st.DataObject,
 ) -> None:
-    world = World(cluster, tenants, Profile(policy, reclaim_after=PATIENCE, reserve_after=PATIENCE))
+    profile = Profile(policy, reclaim_after=PATIENCE, reserve_after=PATIENCE, backlog=4)
+    world = World(cluster, tenants, profile)
     for step, number in [("arrive", 3), *steps, ("round", 0)]:
         world.step(step, number, data.draw)
     # The last one is told in two ways: as what changed, and whole, as after a rotation.

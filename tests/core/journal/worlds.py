@@ -74,7 +74,12 @@ class World:
         owed = {each.name: self.now / (at + 3) for at, each in enumerate(self.tenants)}
         snapshot = self.ledger.snapshot(tenants=self.tenants, lags=owed)
         running = Runs(dict(self.ledger.holdings), dict(self.since), frozenset(self.ending))
-        snapshot = replace(snapshot, memory=self.memory, running=running if self.waiting else ())
+        snapshot = replace(
+            snapshot,
+            memory=self.memory,
+            running=running if self.waiting else (),
+            leaving=self.made % 3,
+        )
         pending = list(self.waiting.values())
         seen = Inputs.of(self.ledger, snapshot, pending, self.now, self.profile)
         plan = run_cycle(snapshot, pending, self.now, self.profile)

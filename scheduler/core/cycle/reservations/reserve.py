@@ -70,6 +70,9 @@ def note_waits(work: Allocation) -> None:
     for pods in (*work.tried.values(), *work.limited.values()):
         # They stand in the order of their turns.
         this.blocked.setdefault(pods[0].uid, before.get(pods[0].uid, this.now))
+    # Whose turn goes on in the next round keeps its patience, too.
+    still = (pod for leaf in this.left for pod in this.queues[leaf] if pod.uid in before)
+    this.blocked.update((pod.uid, before[pod.uid]) for pod in still)
     # Who has a reservation keeps its place in line, though others of its tenant may come before it.
     for uid in this.reservations:
         this.blocked.setdefault(uid, before.get(uid, this.now))
@@ -84,7 +87,7 @@ def note_waits(work: Allocation) -> None:
 def reserve(work: Allocation) -> None:
     """Choose devices for those who have waited for long enough, and whose tenant is owed."""
     this = work.this
-    if this.profile.reserve_after is None:
+    if this.profile.reserve_after is None or this.left:
         return
     for first in _heads(work, this.profile.reserve_after):
         if work.is_behind_others(first.tenant):

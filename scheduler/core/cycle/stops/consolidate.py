@@ -38,7 +38,7 @@ class _Way:
 def consolidate(this: Round) -> None:
     """Choose whom to move for those whose patience is over; who is owed most comes first."""
     after, work = this.profile.consolidate_after, this.work
-    if after is None or work is None or not this.snapshot.running:
+    if after is None or work is None or this.left or not this.snapshot.running:
         return
     heads = [pods[0] for pods in work.tried.values() if _is_late(this, pods[0], after)]
     heads.sort(key=lambda pod: (-(work.turns.owed_seconds(pod.tenant) or 0.0), pod.turn))

@@ -43,6 +43,10 @@ def reclaim(this: Round) -> None:
     after, work = this.profile.reclaim_after, this.work
     if after is None or work is None:
         return
+    if this.left:
+        # There may be room for them still, which the next round sees.
+        this.short.update(this.snapshot.memory.short)
+        return
     _note_shortage(work)
     late = _late(work, after)
     if not late or not this.snapshot.running:
