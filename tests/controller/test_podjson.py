@@ -58,8 +58,9 @@ def test_a_pod_wishes_the_same_as_long_as_only_others_wrote(
         ([], ""),
         ([{"uid": "o"}], ""),
         ([{"uid": "o", "controller": False}, {"uid": "c", "controller": True}], "c"),
+        ([{"kind": "Job", "controller": True}], ""),
     ],
-    ids=["none", "no controller", "one of two"],
+    ids=["none", "no controller", "one of two", "no UID"],
 )
 def test_only_a_controller_makes_a_pod_again(references: list[Any], owner: str) -> None:
     assert podstate.owner_of(pod(metadata={"ownerReferences": references})) == owner

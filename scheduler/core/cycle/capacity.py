@@ -1,5 +1,6 @@
 """What the cluster could hold were it empty: who counts as demand, and what a request counts."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -63,6 +64,14 @@ class Capacity:
             if need:
                 most = np.minimum(most, cap[at] // need)
         return int((np.where(seen.nodes, most, 0) * kinds[numbers]).sum())
+
+    def milli_for(self, requests: Sequence[Request]) -> int | None:
+        """Return how many milli-GPU all nodes together have, if so many pods at once take more.
+
+        None if they have enough: that doesn't mean that each finds its place.
+        """
+        total = int(self._columns.cap.sum())
+        return total if sum(each.total_milli for each in requests) > total else None
 
     def missing(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> str:
         """Say what to change about a pod that no empty node could hold."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from scheduler.core.cycle.kinds import Kind, Kinds
 from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.names import PREEMPTIBLE
 from scheduler.core.model.pods import Pod
@@ -126,7 +127,7 @@ def size_of(members: Iterable[Pod]) -> int:
 def _never_fits(kinds: Kinds, core: Sequence[Pod]) -> str:
     """Say what to change about a gang that an empty cluster couldn't hold; "" for one that fits.
 
-    Kind by kind: that all kinds fit together is not looked at, as they may share nodes.
+    Kind by kind, and the GPUs of all: whether each kind leaves room for the others isn't looked at.
     """
     for kind, count in Counter(map(kinds.of, core)).items():
         most = kinds.most(kind, count)
@@ -135,4 +136,11 @@ def _never_fits(kinds: Kinds, core: Sequence[Pod]) -> str:
                 f"its gang takes {count} × {kind.request.describe()} at once, and all nodes "
                 f"together have room for {most} were they empty; make it smaller"
             )
+    there = kinds.milli_for(core)
+    if there is not None:
+        asked = sum(pod.request.total_milli for pod in core)
+        return (
+            f"its gang takes {format_gpus(asked)} GPUs at once, and all nodes together have "
+            f"{format_gpus(there)}; make it smaller"
+        )
     return ""

@@ -62,6 +62,10 @@ class Kinds:
             self._together[parts] = kind
         return kind
 
+    def milli_for(self, pods: Sequence[Pod]) -> int | None:
+        """Return milli-GPU of all nodes together, if the pods take more at once; None: enough."""
+        return self._capacity.milli_for([pod.request for pod in pods])
+
     def most(self, kind: Kind, enough: int) -> int:
         """Return how many such pods all nodes would hold at once were they empty, or `enough`."""
         if kind not in self._most:

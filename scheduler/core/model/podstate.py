@@ -26,7 +26,9 @@ def runs_no_more(pod: Stored) -> bool:
 def owner_of(pod: Stored) -> str:
     """Return the UID of what would make the pod again, "" for nothing."""
     owners = objects(mapping(pod, "metadata"), "ownerReferences")
-    return next((str(each.get("uid")) for each in owners if each.get("controller") is True), "")
+    return next(
+        (str(each.get("uid") or "") for each in owners if each.get("controller") is True), ""
+    )
 
 
 def bound_at(pod: Stored) -> float:

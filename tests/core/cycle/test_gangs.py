@@ -55,6 +55,20 @@ def test_nothing_of_it_starts_where_one_of_them_finds_no_room() -> None:
     }
 
 
+def test_kinds_that_fit_one_by_one_and_not_all_at_once_are_told_so() -> None:
+    of = Gang("g", 3)
+    members = [
+        pod("g-0", whole(2), gang=of),
+        *(pod(f"g-{at}", share(750), gang=of) for at in (1, 2)),
+    ]
+    plan = settled([node("n", 2), node("m", 1)], [A], members)
+    assert admitted(plan) == []
+    assert verdict(plan, "g-2").sentence == (
+        "no node could hold it even if it were empty: its gang takes 3.5 GPUs at once, and all "
+        "nodes together have 3; make it smaller"
+    )
+
+
 def test_others_pass_it_while_it_waits_for_room() -> None:
     nodes, running = [node("n", 2), node("m", 2)], pod("old", whole())
     stage = Stage(nodes, [A], replace(PROFILE, reclaim_after=None))
