@@ -110,8 +110,8 @@ def test_turns_in_pieces_are_the_turns_of_one_round(
     assert [(admit.pod.uid, admit.placement) for plan in found for admit in plan.admits] == [
         (admit.pod.uid, admit.placement) for admit in whole_round.admits
     ]
-    assert {hold.pod.uid: hold.verdict for hold in found[-1].holds} == {
-        hold.pod.uid: hold.verdict for hold in whole_round.holds
+    assert {hold.pod.uid: hold.verdict.reason for hold in found[-1].holds} == {
+        hold.pod.uid: hold.verdict.reason for hold in whole_round.holds
     }
 
 

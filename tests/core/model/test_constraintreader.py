@@ -21,7 +21,7 @@ from tests.support.builders import line, node
 
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 OLD_ZONE = "failure-domain.beta.kubernetes.io/zone"
-OWNER = [{"kind": "Job", "name": "j", "controller": True}]
+OWNER = [{"kind": "Job", "name": "j", "uid": "j", "controller": True}]
 
 
 def pod(owners: Any = OWNER, **spec: Any) -> dict[str, Any]:
