@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from scheduler.core.model import names
+from scheduler.core.model.gangowners import OwnerPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,24 @@ class Packing:
     prices_after: float = 0.25
     consolidate_seconds: float | None = None
     consolidate_moves: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Gangs:
+    """What makes pods that start together; see docs/concepts/gangs.md.
+
+    `owners`: kinds of objects beside JobSet, LeaderWorkerSet and Job, each with its `api_version`,
+    `kind` and `resource` (the plural in paths of the API). `parts`: paths to what makes pods that
+    are alike, such as "spec.workers.*"; `counts`: paths from there to whole numbers, which are
+    multiplied, one that is missing is 1; `template`: the path from there to the pods' template, by
+    which those without a GPU are left out, "" for none. `label`: the pods' label that names the
+    object, "" where they have it as their controller. `always` False: only where a pod asks for it
+    by its gang-size. `look_seconds`: an object is read again after so long, or once pods of it come
+    or go.
+    """
+
+    owners: tuple[OwnerPaths, ...] = ()
+    look_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +221,7 @@ class Settings:
     fairness: Fairness = field(default_factory=Fairness)
     reclaim: Reclaim = field(default_factory=Reclaim)
     packing: Packing = field(default_factory=Packing)
+    gangs: Gangs = field(default_factory=Gangs)
     extender: Extender = field(default_factory=Extender)
     web: Web = field(default_factory=Web)
     kube: Kube = field(default_factory=Kube)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hack.docs.markdown import code, table, written_by
@@ -61,7 +61,7 @@ def _prose(group: type) -> str:
 
 def _kind(kind: Any) -> str:
     if get_origin(kind) is tuple:
-        return "list of texts"
+        return "list of objects" if is_dataclass(get_args(kind)[0]) else "list of texts"
     options = [each for each in get_args(kind) or (kind,) if each is not type(None)]
     return " or ".join(_TYPES[each] for each in options)
 

@@ -9,6 +9,7 @@ from scheduler import http
 from scheduler import settings as options
 from scheduler.cli.running import Work
 from scheduler.clock import Clock
+from scheduler.core.model.gangowners import Owners
 from scheduler.http import Address
 from scheduler.kube.client import Client
 from scheduler.kube.reflector import Reflector
@@ -46,7 +47,8 @@ async def admission(
     keeper = TlsKeeper(
         _source(ours, settings.kube.namespace, client, clock), WebhookInjector(client), clock=clock
     )
-    rules = Rules(ours.take_over, ours.runtime_class, ours.driver_limits)
+    owners = Owners(settings.gangs.owners)
+    rules = Rules(ours.take_over, ours.runtime_class, ours.driver_limits, owners)
     app = create_app(rules, places=places, observe=metrics.observe_admission)
     # Somebody may take our authority out of a configuration, by applying the manifest again.
     again = ConfigurationSink(keeper.look_again)

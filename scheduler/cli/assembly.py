@@ -1,6 +1,6 @@
 """The parts that know a cluster and decide about it, wired: for `serve`, and for a look at one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
@@ -11,8 +11,11 @@ from scheduler.controller.intake import Intake
 from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.gangowners import Owners
+from scheduler.core.model.ids import PodUID
 from scheduler.kube.namespacebook import NamespaceBook
 from scheduler.kube.nodebook import NodeBook
+from scheduler.kube.ownerbook import OwnerBook, Read
 from scheduler.kube.reflector import Sink
 from scheduler.kube.resources import (
     GPUNODES,
@@ -49,6 +52,7 @@ class Assembly:
     grants: Grants
     nodes: NodeBook
     volumes: VolumeBook
+    owners: OwnerBook
 
     @property
     def sinks(self) -> Mapping[Resource, Sink]:
@@ -68,6 +72,8 @@ class Assembly:
         await self.tenants.told()
         await self.nodes.told()
         await self.intake.told()
+        # Who runs is known by its pods, and what it may be stopped with by what they are of.
+        await self.owners.told()
 
     def restore_lags(self, now: float) -> None:
         """Go on with what tenants were owed when it was stored last; `now` in seconds."""
@@ -81,10 +87,12 @@ def assemble(
     clock: Clock,
     applier: Applier,
     watcher: Watcher,
+    read: Read,
     may_grant: Callable[[], bool] = lambda: False,
 ) -> Assembly:
     """Wire them around an empty ledger. Nothing is read, decided or written yet.
 
+    `read` reads an object that says how many pods start together.
     `may_grant`: whether pods may be given places now, as far as others have a say in it.
     """
     controller = Controller(
@@ -96,17 +104,17 @@ def assemble(
         worker_above=WORKER_ABOVE,
         active=False,
     )
-    planner = Planner(
-        ledger,
-        policy=settings.packing.policy,
-        tree=lambda: controller.tree,
-        mix=lambda: controller.mixer.mix,
-    )
+    planner = _planner(ledger, controller, settings)
 
     def retell(namespace: str) -> None:
         # The feed is made from the books that tell it.
         feed.retell(namespace)
 
+    def regroup(uids: Collection[PodUID]) -> None:
+        feed.retell_gangs(uids)
+
+    seconds, kinds = settings.gangs.look_seconds, Owners(settings.gangs.owners)
+    owners = OwnerBook(kinds, read, moved=regroup, clock=clock, seconds=seconds)
     namespaces, volumes = NamespaceBook(retell), VolumeBook(retell)
     nodes = NodeBook(controller.put_nodes, controller.drop_node, clock=clock)
     grants = controller.grants(
@@ -116,6 +124,7 @@ def assemble(
         watcher=watcher,
         tenant_of=namespaces.tenant_of,
         volumes_of=volumes.terms_of,
+        gang_of=owners.gang_of,
     )
     feed = Feed(
         controller,
@@ -125,9 +134,20 @@ def assemble(
         volumes_of=volumes.terms_of,
         uses_nvidia=nodes.uses_nvidia,
         claim=grants.claim,
+        gangs=owners,
     )
     tenants = TenantBook(controller.set_tenants)
     intake = Intake(feed)
     return Assembly(
-        ledger, controller, planner, feed, intake, namespaces, tenants, grants, nodes, volumes
+        *(ledger, controller, planner, feed, intake, namespaces, tenants, grants, nodes, volumes),
+        owners,
+    )
+
+
+def _planner(ledger: Ledger, controller: Controller, settings: Settings) -> Planner:
+    return Planner(
+        ledger,
+        policy=settings.packing.policy,
+        tree=lambda: controller.tree,
+        mix=lambda: controller.mixer.mix,
     )

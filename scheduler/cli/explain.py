@@ -14,7 +14,7 @@ from scheduler.core.model.durations import format_duration
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.plans import Plan
-from scheduler.core.model.podreader import gates_of, read_pod
+from scheduler.core.model.podreader import gates_of
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Spreading
 from scheduler.core.model.stored import mapping
@@ -41,7 +41,7 @@ def explain(
 def sentences(seen: Look, key: str) -> Iterator[str]:
     """Say all there is to say about a pod that is there."""
     stored = seen.pods[key]
-    pod = read_pod(stored, seen.parts.namespaces.tenant_of, seen.parts.volumes.terms_of)
+    pod = seen.read(stored)
     if pod.problem:
         yield f"{key}: its request can't be read: {pod.problem}."
         return

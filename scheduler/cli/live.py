@@ -32,6 +32,7 @@ from scheduler.kube.client import Client
 from scheduler.kube.leadership import Elections
 from scheduler.kube.mirror import Mirror
 from scheduler.kube.notices import Notices
+from scheduler.kube.ownerbook import reading
 from scheduler.kube.status import Sources, StatusWriter
 from scheduler.settings import Settings
 from scheduler.telemetry.looplag import watch_loop
@@ -102,6 +103,7 @@ async def live(
         work = (
             world.mirror.run(),
             parts.nodes.run(),
+            parts.owners.run(),
             parts.controller.run(),
             world.notices.run(),
             watch_loop(metrics.observe_lag),
@@ -144,6 +146,7 @@ def _world(
         clock=clock,
         applier=applier,
         watcher=watcher,
+        read=reading(client),
         may_grant=lambda: world.acts,
     )
     mirror = Mirror(client, parts.sinks, page=settings.kube.page, settled=parts.settled)
@@ -161,6 +164,7 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
         settings=settings,
         tenant_of=parts.namespaces.tenant_of,
         claim=parts.grants.claim,
+        gang_of=parts.owners.gang_of,
     )
     app = extender_app(
         service,

@@ -1,7 +1,8 @@
 """One look at a cluster, by the code that `serve` runs: what is there, and what it would decide.
 
 Nothing is written, and no way to a running `serve` is needed: who may read pods, nodes, namespaces,
-volumes and our resources may look.
+volumes and our resources may look. Objects of gangs are read one by one: those that nobody lets him
+read are said not to be known.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import click
 from scheduler import http
 from scheduler.cli.assembly import Assembly, assemble
 from scheduler.cli.installation import settings_of
+from scheduler.cli.running import running
 from scheduler.clock import SystemClock
 from scheduler.controller.queue import waiting
 from scheduler.controller.rounds import profile_of
@@ -26,7 +28,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
-from scheduler.core.model.podreader import PodJSON
+from scheduler.core.model.podreader import PodJSON, read_pod
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.stored import mapping
@@ -34,6 +36,7 @@ from scheduler.core.model.verdicts import Verdict
 from scheduler.core.packing.packer import Packer
 from scheduler.core.packing.policies import BID_PRICE
 from scheduler.kube.client import Client
+from scheduler.kube.ownerbook import Read, reading
 from scheduler.kube.paging import list_all
 from scheduler.kube.resources import PODS
 from scheduler.pricing.fitting import fit
@@ -80,6 +83,12 @@ class Look:
             mixer.price(fit(self.parts.ledger.columns, dict(mixer.to_be_priced().weights)))
         return profile_of(self.settings, self.parts.controller.mixer.mix)
 
+    def read(self, pod: PodJSON) -> Pod:
+        """Return what `serve` would make of a pod."""
+        parts = self.parts
+        known = parts.namespaces.tenant_of, parts.volumes.terms_of, parts.owners.gang_of
+        return read_pod(pod, *known)
+
     def objection(self, holding: Holding) -> str | None:
         """Say why no such pod would go to its node now; None if nothing keeps it off."""
         ledger, node = self.parts.ledger, holding.placement.node
@@ -117,15 +126,17 @@ class Look:
         )
 
 
-def still_parts(settings: Settings) -> Assembly:
+def still_parts(settings: Settings, read: Read) -> Assembly:
     """Return what `serve` consists of, around an empty ledger, with nothing that carries it out."""
     still = _Still()
-    return assemble(Ledger(), settings, clock=SystemClock(), applier=still, watcher=still)
+    return assemble(
+        Ledger(), settings, clock=SystemClock(), applier=still, watcher=still, read=read
+    )
 
 
 async def look(client: Client, settings: Settings) -> Look:
     """Read all that `serve` would follow; raises what Client.get raises."""
-    parts, clock = still_parts(settings), SystemClock()
+    parts, clock = still_parts(settings, reading(client)), SystemClock()
     others = [(resource, sink) for resource, sink in parts.sinks.items() if resource != PODS]
     lists = [list_all(client, resource.list_path(), page=PAGE) for resource, _ in others]
     for (_, sink), (items, _) in zip(others, await asyncio.gather(*lists), strict=True):
@@ -133,6 +144,8 @@ async def look(client: Client, settings: Settings) -> Look:
     await parts.settled()
     pods, _ = await list_all(client, PODS.list_path(), page=PAGE)
     parts.feed.replace(pods)
+    async with running(parts.owners.run()):
+        await parts.owners.told()
     parts.restore_lags(clock.now())
     return Look(parts, settings, clock.now(), {_key(pod): pod for pod in pods}, client.namespace)
 

@@ -3,7 +3,7 @@
 import contextlib
 import types
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -103,9 +103,12 @@ def _group(name: str, group: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _value(name: str, value: Any, wanted: Any) -> Any:
-    options = get_args(wanted) if get_origin(wanted) in (Union, types.UnionType) else (wanted,)
+    several = get_origin(wanted) in (Union, types.UnionType, tuple)
+    options = get_args(wanted) if several else (wanted,)
     if value is None and type(None) in options:
         return None
+    if get_origin(wanted) is tuple and is_dataclass(options[0]):
+        return _records(name, value, options[0])
     if get_origin(wanted) is tuple:
         texts = value if isinstance(value, list) else str(value).split(",")
         if all(isinstance(text, str) for text in texts):
@@ -118,6 +121,25 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
     elif any(option in (int, bool) and type(value) is option for option in options):
         return value
     raise InvalidInput(f"{name} is {quoted(str(value))}; write {_kind(wanted)}")
+
+
+def _records(name: str, value: Any, kind: Any) -> Any:
+    """Read a list of objects; each is checked by its own class, too."""
+    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        raise InvalidInput(f"{name} is {quoted(str(value))}; write a list of objects")
+    wanted, found = get_type_hints(kind), []
+    needed = {each.name for each in fields(kind) if each.default is MISSING}
+    for entry in value:
+        for key in entry:
+            if key not in wanted:
+                raise InvalidInput(
+                    _unknown("setting", f"{name}.{key}", [f"{name}.{w}" for w in wanted])
+                )
+        if missing := sorted(needed - entry.keys()):
+            raise InvalidInput(f"{name}: an entry lacks {', '.join(missing)}; write them")
+        read = {key: _value(f"{name}.{key}", each, wanted[key]) for key, each in entry.items()}
+        found.append(kind(**read))
+    return tuple(found)
 
 
 def _kind(wanted: Any) -> str:

@@ -13,7 +13,6 @@ from scheduler.cli.look import Look, admitted, cluster_options, looking
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.errors import InvalidFile
 from scheduler.core.model.plans import Admit
-from scheduler.core.model.podreader import read_pod
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.verdicts import Verdict
@@ -93,11 +92,7 @@ def _pod(seen: Look, template: Stored, number: int, namespace: str) -> Pod:
         "name": name,
         "uid": f"whatif-{number}",
     }
-    parts = seen.parts
-    pod = read_pod(
-        {**template, "metadata": ours}, parts.namespaces.tenant_of, parts.volumes.terms_of
-    )
-    return replace(pod, created=seen.at, foreign_gates=())
+    return replace(seen.read({**template, "metadata": ours}), created=seen.at, foreign_gates=())
 
 
 def _templates(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scheduler.controller import podjson
 from scheduler.controller.closures import Closures
 from scheduler.controller.controller import Controller
+from scheduler.controller.gangsource import ByWords, GangSource
 from scheduler.controller.journeys import Journey
 from scheduler.controller.planner import Planner
 from scheduler.controller.reminders import Reminders
@@ -68,13 +69,17 @@ class Feed:
         volumes_of: VolumesOf | None = None,
         uses_nvidia: UsesNvidia | None = None,
         claim: Claim = _no_claims,
+        gangs: GangSource | None = None,
     ) -> None:
         self._controller, self._ledger, self._planner = controller, ledger, planner
         self._tenant_of, self._volumes_of = tenant_of, volumes_of
         self._uses_nvidia, self._claim = uses_nvidia, claim
+        self._gangs = ByWords() if gangs is None else gangs
         self._closures, self._reminders = Closures(ledger), Reminders(ledger, planner)
         self._known: dict[PodUID, _Known] = {}
         self._stored: dict[PodUID, PodJSON] = {}
+        # They have succeeded, and nobody knows yet what gang they were of.
+        self._ended: dict[PodUID, PodJSON] = {}
         self._tenants: dict[str, TenantName] = {}
         self._unseen: list[PodUID] = []
         self._unseen_until = 0.0
@@ -102,7 +107,8 @@ class Feed:
             else:
                 unbound.append(pod)
             yield
-        for uid in [uid for uid in self._known if uid not in there]:
+        for uid in [uid for uid in (*self._known, *self._ended) if uid not in there]:
+            self._ended.pop(uid, None)
             self._gone(uid)
             yield
         while unbound:
@@ -120,6 +126,7 @@ class Feed:
     def see(self, event: str, pod: PodJSON) -> None:
         """Take note of a pod. `event` is ADDED, MODIFIED or DELETED."""
         if event == "DELETED":
+            self._ended.pop(podjson.uid_of(pod), None)
             self._gone(podjson.uid_of(pod))
         else:
             self._see(podjson.uid_of(pod), pod)
@@ -136,6 +143,18 @@ class Feed:
                 self._unbound(uid, stored)
         if before is not None and before != self._tenant(namespace):
             self._move(namespace)
+
+    def retell_gangs(self, uids: Collection[PodUID]) -> None:
+        """The gangs of these pods may be others from now on: an object says something else."""
+        for uid in uids:
+            stored = self._stored.get(uid)
+            if uid in self._ended:
+                self._note_success(uid, self._ended.pop(uid))
+                self._forget_gang(uid)
+            elif stored is not None:
+                self._unbound(uid, stored)
+            else:
+                self._regroup(uid)
 
     async def reserve_again(self) -> None:
         """Find a place for pods that were released and have none: they go before all that wait.
@@ -162,7 +181,7 @@ class Feed:
         if known is not None and version is not None and known.version == version:
             return
         if podstate.runs_no_more(pod):
-            self._note_success(pod)
+            self._note_success(uid, pod)
             self._gone(uid)
             return
         node = mapping(pod, "spec").get("nodeName")
@@ -187,15 +206,42 @@ class Feed:
         if ends is not None:
             self._controller.ends(uid, ends)
 
-    def _note_success(self, pod: PodJSON) -> None:
-        if podstate.succeeded(pod) and names.GANG in mapping(
-            mapping(pod, "metadata"), "annotations"
-        ):
-            self._controller.finished(self._read(pod))
+    def _note_success(self, uid: PodUID, pod: PodJSON) -> None:
+        if not podstate.succeeded(pod) or not _is_ours(pod):
+            return
+        by_object = self._gangs.note(uid, pod)
+        if by_object or names.GANG in mapping(mapping(pod, "metadata"), "annotations"):
+            read = self._read(pod)
+            if read.gang is not None and read.gang.unknown:
+                self._ended[uid] = podjson.slim(pod)
+            else:
+                self._controller.finished(read)
+
+    def _forget_gang(self, uid: PodUID) -> None:
+        if uid not in self._ended:
+            self._gangs.forget(uid)
+
+    def _regroup(self, uid: PodUID) -> None:
+        """Have a pod that runs be of the gang that it is of now.
+
+        One that grows is not broken: those that come are to start together, who runs goes on.
+        """
+        holding, gang = self._ledger.holdings.get(uid), self._gangs.gang(uid)
+        if holding is None or not holding.bound or not holding.pod.request.devices:
+            return
+        before = holding.pod.gang
+        if gang is not None and gang.unknown:
+            # What its object said last stays true of who runs.
+            return
+        if gang is not None and before is not None and before.size and gang.name == before.name:
+            gang = replace(gang, size=min(gang.size, before.size))
+        if gang != before:
+            self._controller.bound(replace(holding.pod, gang=gang), holding.placement)
 
     def _gone(self, uid: PodUID) -> None:
         known = self._known.pop(uid, None)
         self._stored.pop(uid, None)
+        self._forget_gang(uid)
         if known is not None:
             self._closures.open(uid)
             if known.strange_on is not None and self._uses_nvidia is not None:
@@ -207,6 +253,7 @@ class Feed:
         before, self._stored[uid] = self._stored.get(uid), pod
         gated = names.GATE in gates_of(pod)
         if not gated or before is None or not podjson.same_wish(before, pod):
+            self._gangs.note(uid, pod)
             self._unbound(uid, pod)
 
     def _unbound(self, uid: PodUID, pod: PodJSON) -> None:
@@ -240,6 +287,7 @@ class Feed:
 
     def _bound(self, known: _Known, stored: PodJSON, node: NodeName) -> bool:
         """Book what a pod with a node holds; whether that could be understood."""
+        self._gangs.note(podjson.uid_of(stored), stored)
         pod = self._read(stored)
         if known.strange_on is None and self._uses_nvidia and podjson.takes_nvidia(stored):
             known.strange_on = node
@@ -289,7 +337,7 @@ class Feed:
         return tenant
 
     def _read(self, stored: PodJSON) -> Pod:
-        return read_pod(stored, self._tenant, self._volumes_of)
+        return read_pod(stored, self._tenant, self._volumes_of, self._gangs.gang_of)
 
 
 def _is_ours(pod: PodJSON) -> bool:

@@ -15,6 +15,7 @@ from scheduler.controller.state import State
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model import names, podstate
 from scheduler.core.model.errors import InvalidInput, LedgerError
+from scheduler.core.model.gangreader import GangOf, gang_by_words
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Admit, Grant
 from scheduler.core.model.podreader import PodJSON, TenantOf, VolumesOf, read_pod
@@ -50,9 +51,11 @@ class Grants:
         watcher: Watcher,
         tenant_of: TenantOf,
         volumes_of: VolumesOf | None = None,
+        gang_of: GangOf = gang_by_words,
     ) -> None:
         self._state, self._find, self._seconds, self._may = state, find, seconds, may
-        self._tenant_of, self._volumes_of, self._watcher = tenant_of, volumes_of, watcher
+        self._tenant_of, self._volumes_of, self._gang_of = tenant_of, volumes_of, gang_of
+        self._watcher = watcher
         self._timer: asyncio.TimerHandle | None = None
         self._open: dict[str, tuple[TenantName, float]] = {}
         self._paying: dict[TenantName, float] = {}
@@ -136,7 +139,8 @@ class Grants:
         name = metadata.get("name") or metadata.get("generateName")
         named = {**metadata, "uid": uid, "name": name}
         try:
-            pod = read_pod({**stored, "metadata": named}, self._tenant_of, self._volumes_of)
+            wish = {**stored, "metadata": named}
+            pod = read_pod(wish, self._tenant_of, self._volumes_of, self._gang_of)
         except InvalidInput:
             return None
         return replace(pod, created=self._state.clock.now())

@@ -10,6 +10,7 @@ from scheduler import settings as options
 from scheduler.clock import Clock
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.gangreader import GangOf, gang_by_words
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.podreader import PodJSON, TenantOf
@@ -60,9 +61,10 @@ class ExtenderService:
         settings: options.Extender,
         tenant_of: TenantOf,
         claim: Claim = _no_claims,
+        gang_of: GangOf = gang_by_words,
     ) -> None:
         self._ledger, self._plan, self._clock = ledger, plan, clock
-        self._tenant_of, self._claim = tenant_of, claim
+        self._tenant_of, self._claim, self._gang_of = tenant_of, claim, gang_of
         self._seconds = settings.reservation_seconds
         self._plain = PlainPods()
         self._reservations = Reservations(ledger, settings.reservation_seconds)
@@ -75,7 +77,8 @@ class ExtenderService:
 
         Raises WireError for a pod that isn't one.
         """
-        pod, now = wire.decode_pod(args.pod, self._tenant_of), self._clock.now()
+        pod = wire.decode_pod(args.pod, self._tenant_of, self._gang_of)
+        now = self._clock.now()
         self._reservations.expire(now)
         holding = self._reservations.get(pod.uid)
         if holding is None and self._claim(pod, args.pod, now + self._seconds):

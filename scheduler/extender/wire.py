@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.gangreader import GangOf, gang_by_words
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.podreader import PodJSON, TenantOf, mapping, read_pod
 from scheduler.core.model.pods import Pod
@@ -93,10 +94,10 @@ def decode_binding(body: bytes) -> BindingArgs:
     )
 
 
-def decode_pod(pod: PodJSON, tenant_of: TenantOf) -> Pod:
+def decode_pod(pod: PodJSON, tenant_of: TenantOf, gang_of: GangOf = gang_by_words) -> Pod:
     """Read a pod; raise WireError if it has no UID, name or namespace."""
     try:
-        return read_pod(pod, tenant_of)
+        return read_pod(pod, tenant_of, gang_of=gang_of)
     except InvalidInput as problem:
         raise WireError(str(problem)) from None
 

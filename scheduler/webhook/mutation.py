@@ -5,15 +5,16 @@ changed the pod, and a new container of that one's then gets its variables too.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.core.model import amounts, assignment, limitnotes, names, pins
 from scheduler.core.model.errors import InvalidRequest
+from scheduler.core.model.gangowners import Owners
+from scheduler.core.model.gangreader import membership
 from scheduler.core.model.podreader import gates_of, mapping
 from scheduler.core.model.requestreader import (
     containers_asking,
-    parse_gang,
     parse_gpu_containers,
     parse_max_runtime,
     parse_preemptible,
@@ -46,11 +47,13 @@ class Rules:
     `take_over`: schedulerNames of others whose pods become ours. `runtime_class`: what a pod with a
     request gets as runtimeClassName if it names none; "" sets none. `driver_limits`: every managed
     node's driver can limit memory; elsewhere NVIDIA's hook would fail to start the container.
+    `owners`: kinds of objects that say how many pods start together.
     """
 
     take_over: tuple[str, ...] = ()
     runtime_class: str = ""
     driver_limits: bool = False
+    owners: Owners = field(default_factory=Owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     request = parse_request(pod)
     parse_preemptible(pod)
     parse_max_runtime(pod)
-    parse_gang(pod)
+    membership(pod, rules.owners)
     _refuse_other_gpus(pod)
     _refuse_our_notes(pod)
     if request.devices:

@@ -1,11 +1,13 @@
 """`explain`, of a pod that has its place: what the policy finds of it beside the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from scheduler.cli.explain import sentences
 from scheduler.cli.look import Look, still_parts
+from scheduler.core.model.gangowners import ObjectRef
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request, Spreading
@@ -13,6 +15,10 @@ from scheduler.settings import Packing, Settings
 from tests.support.builders import node, place, pod, share, whole
 
 HALF = ("0.5", share(500))
+
+
+async def nothing_to_read(ref: ObjectRef) -> dict[str, Any]:
+    raise AssertionError(f"{ref} is read, and no pod is of it")
 
 
 def said(
@@ -25,7 +31,7 @@ def said(
 ) -> str:
     """Return the sentence on the choice, for a pod that runs there."""
     settings = Settings(packing=Packing(policy=policy))
-    parts = still_parts(settings)
+    parts = still_parts(settings, nothing_to_read)
     parts.ledger.put_nodes(nodes)
     annotations = {"equipoise.dev/gpu-fraction": asks[0]}
     if spread:

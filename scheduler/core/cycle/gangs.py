@@ -91,10 +91,11 @@ def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Po
         known = gangs.present.get(name, NOBODY)
         size = max(size_of(members), size_of(each.pod for each in known.running))
         missing = known.missing(size)
-        if missing <= 0:
+        unknown = _unknown(members)
+        if missing <= 0 and unknown is None:
             continue
         apart.update(pod.uid for pod in members)
-        why = _refusal(gangs.kinds, members, missing, size)
+        why = unknown or _refusal(gangs.kinds, members, missing, size)
         if why is not None:
             refused += ((pod, why) for pod in members)
             continue
@@ -103,6 +104,12 @@ def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Po
         gangs.together[lead.uid] = tuple(members[:missing])
         gangs.behind[lead.uid] = tuple(members[missing:])
     return [pod for pod in pods if pod.uid not in apart], refused
+
+
+def _unknown(members: Iterable[Pod]) -> Verdict | None:
+    """Return why nobody knows how large their gang is; None if all of them do."""
+    why = (pod.gang.unknown for pod in members if pod.gang is not None and pod.gang.unknown)
+    return next((Verdict(Reason.GANG_INCOMPLETE, each) for each in why), None)
 
 
 def _refusal(kinds: Kinds, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:

@@ -10,14 +10,16 @@ MOST_MEMBERS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """What one pod says of the gang that it is of.
+    """What is known of the gang that one pod is of.
 
-    `name` is namespace/name; `size` is how many start together. Members beyond it join later and
-    leave first.
+    `name` begins with its namespace; `size` is how many start together. Members beyond it join
+    later and leave first. `unknown`: why nobody knows the size yet, and what to change, "" where it
+    is known; until then `size` is 0, and nobody of it starts.
     """
 
     name: str
     size: int
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

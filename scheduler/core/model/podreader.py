@@ -13,12 +13,12 @@ from scheduler.core.model.constraintreader import (
 )
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
+from scheduler.core.model.gangreader import GangOf, gang_by_words
 from scheduler.core.model.gangs import Gang
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.pins import own_terms
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requestreader import (
-    parse_gang,
     parse_max_runtime,
     parse_preemptible,
     parse_request,
@@ -40,12 +40,18 @@ VolumesOf = Callable[[PodJSON], Groups | None]
 """What the volumes of a pod's claims say about nodes; None if one of them isn't bound yet."""
 
 
-def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = None) -> Pod:
+def read_pod(
+    pod: PodJSON,
+    tenant_of: TenantOf,
+    volumes_of: VolumesOf | None = None,
+    gang_of: GangOf = gang_by_words,
+) -> Pod:
     """Read a pod as the API server stores it; an unreadable request becomes its `problem`.
 
     Where it may go is read of one that holds GPUs, too: it may have to be moved; without the nodes
-    that it was pinned to. Without `volumes_of` a pod with claims is taken for
-    one whose volumes aren't bound. Raises InvalidInput if it has no UID, name or namespace.
+    that it was pinned to. Without `volumes_of` a pod with claims is taken for one whose volumes
+    aren't bound; without `gang_of` nobody knows what gang it is of by an object. Raises
+    InvalidInput if it has no UID, name or namespace.
     """
     metadata = mapping(pod, "metadata")
     uid, name, namespace = (metadata.get(key) for key in ("uid", "name", "namespace"))
@@ -54,7 +60,7 @@ def read_pod(pod: PodJSON, tenant_of: TenantOf, volumes_of: VolumesOf | None = N
     if not isinstance(name, str) or not isinstance(namespace, str) or not name or not namespace:
         raise InvalidInput("the pod has no metadata.name or namespace; send it as stored")
     spec = mapping(pod, "spec")
-    request, preemptible, max_runtime, gang, problem = _request(pod)
+    request, preemptible, max_runtime, gang, problem = _request(pod, gang_of)
     constraints, pinnable = _where(pod, request, volumes_of)
     priority = spec.get("priority")
     workload, revision = _rollout(metadata)
@@ -111,12 +117,12 @@ def pinned_to(pod: PodJSON) -> tuple[NodeName, ...]:
     )
 
 
-def _request(pod: PodJSON) -> tuple[Request, bool, float | None, Gang | None, str]:
+def _request(pod: PodJSON, gang_of: GangOf) -> tuple[Request, bool, float | None, Gang | None, str]:
     """Request, whether it may be preempted, its longest run, gang, and the problem or ""."""
     try:
         request, preemptible = parse_request(pod), parse_preemptible(pod)
         # Without a GPU it starts when it likes: a launcher, say, that waits for the others itself.
-        max_runtime, gang = parse_max_runtime(pod), parse_gang(pod) if request.devices else None
+        max_runtime, gang = parse_max_runtime(pod), gang_of(pod) if request.devices else None
         notes = mapping(mapping(pod, "metadata"), "annotations")
         room = assignment.MAX_BYTES - assignment.OURS_BYTES
         if request.devices and assignment.size(notes) > room:

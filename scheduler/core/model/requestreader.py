@@ -12,7 +12,6 @@ from scheduler.core.model import amounts, names
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.durations import parse_duration
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
-from scheduler.core.model.gangs import MOST_MEMBERS, Gang
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
 
 KAI_CONTAINER = "gpu-fraction-container-name"
@@ -89,29 +88,6 @@ def parse_max_runtime(pod: Mapping[str, Any]) -> float | None:
         return parse_duration(text)
     except InvalidInput as problem:
         raise InvalidRequest(f"{names.MAX_RUNTIME}: {problem}") from None
-
-
-def parse_gang(pod: Mapping[str, Any]) -> Gang | None:
-    """Read what the pod starts together with; None: with nothing. Raises InvalidRequest.
-
-    Gangs of one name in two namespaces are two.
-    """
-    notes = _annotations(pod)
-    name, text = notes.get(names.GANG), notes.get(names.GANG_SIZE)
-    if name is None and text is None:
-        return None
-    if not name or text is None:
-        missing = names.GANG_SIZE if name else names.GANG
-        raise InvalidRequest(
-            f"a gang has a name and a size; set {missing} as well, or leave both out"
-        )
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:12]) <= MOST_MEMBERS:
-        raise InvalidRequest(
-            f"{names.GANG_SIZE}: {amounts.quoted(text)}; write how many pods start together, "
-            f"1 to {MOST_MEMBERS}"
-        )
-    namespace = pod.get("metadata", {}).get("namespace") or ""
-    return Gang(f"{namespace}/{name}", int(text))
 
 
 def parse_gpu_containers(pod: Mapping[str, Any]) -> tuple[str, ...]:

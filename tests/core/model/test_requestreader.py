@@ -6,9 +6,7 @@ import pytest
 
 from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidRequest
-from scheduler.core.model.gangs import Gang
 from scheduler.core.model.requestreader import (
-    parse_gang,
     parse_max_runtime,
     parse_preemptible,
     parse_request,
@@ -186,28 +184,3 @@ def test_a_pod_runs_for_as_long_as_it_likes_unless_it_says_for_how_long(
 def test_a_time_that_can_not_be_read_is_refused() -> None:
     with pytest.raises(InvalidRequest, match='max-runtime: "long" is no duration; write such as'):
         parse_max_runtime(pod_of({names.MAX_RUNTIME: "long"}))
-
-
-def test_a_gang_has_a_name_in_its_namespace_and_a_size() -> None:
-    stored = pod_of({names.GANG: "train", names.GANG_SIZE: "4"})
-    stored["metadata"]["namespace"] = "lab"
-    assert parse_gang(stored) == Gang("lab/train", 4)
-    assert parse_gang(pod_of({})) is None
-
-
-@pytest.mark.parametrize(
-    ("notes", "says"),
-    [
-        ({names.GANG: "train"}, f"a gang has a name and a size; set {names.GANG_SIZE} as well"),
-        ({names.GANG_SIZE: "4"}, f"a gang has a name and a size; set {names.GANG} as well"),
-        ({names.GANG: "", names.GANG_SIZE: "4"}, f"set {names.GANG} as well, or leave both out"),
-        ({names.GANG: "t", names.GANG_SIZE: "0"}, '"0"; write how many pods start together, 1 to'),
-        ({names.GANG: "t", names.GANG_SIZE: "-1"}, '"-1"; write how many pods start together'),
-        ({names.GANG: "t", names.GANG_SIZE: "²"}, '"²"; write how many pods start together'),
-        ({names.GANG: "t", names.GANG_SIZE: "9" * 99}, "write how many pods start together"),
-    ],
-)
-def test_a_gang_that_can_not_be_read_is_refused(notes: dict[str, str], says: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        parse_gang(pod_of(notes))
-    assert says in str(refused.value)

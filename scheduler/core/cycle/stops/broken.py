@@ -29,7 +29,9 @@ def broken(this: Round) -> None:
         pods = [*(each.pod for each in there.running), *waiting[name]]
         if not pods or not there.held + len(starting[name]):
             continue
-        missing = there.missing(size_of(pods)) - len(starting[name])
+        # As large as who runs knows it: one that is to grow still does its work.
+        size = size_of(each.pod for each in there.running) or size_of(pods)
+        missing = there.missing(size) - len(starting[name])
         was_whole = name in known.whole
         if was_whole or missing <= 0:
             this.whole.add(name)
@@ -37,7 +39,7 @@ def broken(this: Round) -> None:
             since = this.broken[name] = known.broken.get(name, this.now)
             late = this.now - since >= this.profile.broken_after and not this.left
             if late and not _gets_help(this, name, waiting[name]):
-                _stop(this, there, missing=missing, size=size_of(pods))
+                _stop(this, there, missing=missing, size=size)
 
 
 def _by_gang(pods: Iterable[Pod]) -> defaultdict[str, list[Pod]]:

@@ -1,0 +1,203 @@
+"""Objects that say how many pods start together, looked up while there are pods of them.
+
+One by one, and only those: nobody lists all Jobs of a cluster for the few that are gangs.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from scheduler.clock import Clock
+from scheduler.core.model.errors import InvalidRequest
+from scheduler.core.model.gangowners import Membership, ObjectRef, Owners
+from scheduler.core.model.gangreader import gang_of, membership, resolve
+from scheduler.core.model.gangs import Gang
+from scheduler.core.model.gangshapes import Shape
+from scheduler.core.model.ids import PodUID
+from scheduler.core.model.stored import Stored, mapping
+from scheduler.kube.client import JSON, Client
+from scheduler.kube.errors import ApiError, Forbidden, NotFound, Unreachable
+from scheduler.kube.resources import Resource
+
+AT_ONCE = 8
+"""So many are read side by side."""
+
+PER_SECOND = 10.0
+"""Where there are many, so many a second are read again: what the API server won't notice."""
+
+SOON_SECONDS, RETRY_SECONDS = 0.5, 5.0
+"""Pods of one object come many at a time; one that isn't there may come still."""
+
+Read = Callable[[ObjectRef], Awaitable[JSON]]
+"""Reads an object; raises as Client.get."""
+
+
+def reading(client: Client) -> Read:
+    """Return what reads objects of the client's cluster."""
+
+    async def read(ref: ObjectRef) -> JSON:
+        group, _, version = ref.api_version.rpartition("/")
+        resource = Resource(group, version, ref.resource, ref.kind, namespaced=True)
+        return await client.get(resource.path(ref.name, ref.namespace))
+
+    return read
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What one object said last, the pods that are of it, and when it is due again (seconds)."""
+
+    says: Shape | str
+    due: float
+    users: set[PodUID] = field(default_factory=set)
+
+
+class OwnerBook:
+    """Tells gangs of pods. `moved` is told the pods whose gang may be another from now on."""
+
+    def __init__(
+        self,
+        owners: Owners,
+        read: Read,
+        *,
+        moved: Callable[[Collection[PodUID]], None],
+        clock: Clock,
+        seconds: float,
+    ) -> None:
+        self._owners, self._read, self._moved = owners, read, moved
+        self._clock, self._seconds = clock, seconds
+        self._looked: dict[ObjectRef, _Looked] = {}
+        self._members: dict[PodUID, Membership] = {}
+        self._unanswered: set[ObjectRef] = set()
+        self._news, self._answered = asyncio.Event(), asyncio.Event()
+        self._answered.set()
+
+    def gang_of(self, pod: Stored) -> Gang | None:
+        """Return what a pod starts together with; None: with nothing. Raises InvalidRequest."""
+        return gang_of(pod, self._owners, self._says)
+
+    def gang(self, uid: PodUID) -> Gang | None:
+        """Return the same for a pod that was noted to be of an object."""
+        found = self._members.get(uid)
+        return None if found is None else resolve(found, self._says(found.ref))
+
+    def note(self, uid: PodUID, pod: Stored) -> bool:
+        """Note a pod as long as it is there; whether it is of an object's gang."""
+        try:
+            found = membership(pod, self._owners)
+        except InvalidRequest:
+            found = None
+        if not isinstance(found, Membership):
+            self.forget(uid)
+            return False
+        before = self._members.get(uid)
+        if before is None or before.ref != found.ref:
+            self.forget(uid)
+            self._look_soon(found.ref, uid)
+        self._members[uid] = found
+        return True
+
+    def forget(self, uid: PodUID) -> None:
+        """A pod is gone: what it was of may have become smaller."""
+        found = self._members.pop(uid, None)
+        looked = None if found is None else self._looked.get(found.ref)
+        if found is None or looked is None:
+            return
+        looked.users.discard(uid)
+        if not looked.users:
+            del self._looked[found.ref]
+            self._answer(found.ref)
+        else:
+            self._hasten(looked)
+
+    async def told(self) -> None:
+        """Wait until each object was asked for once; `run` must be under way."""
+        await self._answered.wait()
+
+    async def run(self) -> None:
+        """Look them up as they are due, for ever."""
+        while True:
+            now = self._clock.now()
+            due = [ref for ref, looked in self._looked.items() if looked.due <= now]
+            for start in range(0, len(due), AT_ONCE):
+                await asyncio.gather(*map(self._look, due[start : start + AT_ONCE]))
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        self._news.clear()
+        due = min((looked.due for looked in self._looked.values()), default=None)
+        seconds = None if due is None else due - self._clock.now()
+        # Not asyncio.wait_for: in Python 3.11 it may swallow the cancellation that ends us.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+    async def _look(self, ref: ObjectRef) -> None:
+        looked = self._looked.get(ref)
+        if looked is None:
+            return
+        # Whoever comes from here on may have been made by a newer one than is answered.
+        looked.due = self._again(self._seconds)
+        says = await self._ask(ref, looked)
+        if isinstance(says, str):
+            looked.due = min(looked.due, self._again(RETRY_SECONDS))
+        changed, looked.says = says != looked.says, says
+        self._answer(ref)
+        if changed:
+            self._moved(tuple(looked.users))
+
+    def _again(self, seconds: float) -> float:
+        """Return when to look again at one of many: after so long, or as many allow."""
+        return self._clock.now() + max(seconds, len(self._looked) / PER_SECOND)
+
+    async def _ask(self, ref: ObjectRef, looked: _Looked) -> Shape | str:
+        try:
+            found = await self._read(ref)
+            if ref.uid and mapping(found, "metadata").get("uid") != ref.uid:
+                return _gone(ref)
+            return self._owners.shape_of(ref)(found)
+        except NotFound:
+            return _gone(ref)
+        except Forbidden:
+            return (
+                f"Equipoise may not read {ref.resource} of {ref.api_version}; let its service "
+                "account get them"
+            )
+        except InvalidRequest as problem:
+            return f"{ref} {problem}"
+        except (ApiError, Unreachable):
+            known = looked.says
+            return known if isinstance(known, Shape) else f"{ref} can't be read now; wait"
+
+    def _says(self, ref: ObjectRef) -> Shape | str:
+        looked = self._looked.get(ref)
+        return _unread(ref) if looked is None else looked.says
+
+    def _look_soon(self, ref: ObjectRef, uid: PodUID) -> None:
+        looked = self._looked.get(ref)
+        if looked is None:
+            looked = self._looked[ref] = _Looked(_unread(ref), self._clock.now())
+            self._unanswered.add(ref)
+            self._answered.clear()
+        else:
+            self._hasten(looked)
+        looked.users.add(uid)
+        self._news.set()
+
+    def _hasten(self, looked: _Looked) -> None:
+        looked.due = min(looked.due, self._clock.now() + SOON_SECONDS)
+        self._news.set()
+
+    def _answer(self, ref: ObjectRef) -> None:
+        self._unanswered.discard(ref)
+        if not self._unanswered:
+            self._answered.set()
+
+
+def _unread(ref: ObjectRef) -> str:
+    return f"{ref} says how large it is, and is being read; wait"
+
+
+def _gone(ref: ObjectRef) -> str:
+    return f"{ref} says how large it is, and there is none in {ref.namespace}; create it"
