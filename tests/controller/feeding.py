@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.controller.feed import Feed
+from scheduler.controller.gangsource import GangSource
 from scheduler.controller.planner import Planner
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model import assignment, names
@@ -27,6 +28,7 @@ class World:
     tenants: dict[str, str] = field(default_factory=dict)
     volumes: Any = ()
     told: list[tuple[str, str, bool]] = field(default_factory=list)
+    gangs: GangSource | None = None
 
     def __post_init__(self) -> None:
         self.controller = controller(
@@ -51,6 +53,7 @@ class World:
             volumes_of=lambda _pod: self.volumes,
             uses_nvidia=lambda *told: self.told.append(told),
             claim=self.claim,
+            gangs=self.gangs,
         )
 
     def claim(self, pod: Pod, stored: Any) -> bool:

@@ -34,9 +34,13 @@ class Shape:
     together: bool = True
 
     def size(self, part: str) -> int:
-        """Return how many pods start together with one of that part, itself among them."""
+        """Return how many pods start together with one of that part that asks for GPUs.
+
+        Its template needn't say so: what asks for them may be put on pods as they are made.
+        """
         among = [each for each in self.parts if not self.apart or each.name == part]
-        return max(sum(each.pods for each in among if each.asks), 1)
+        asking = [each for each in among if each.asks or each.name == part]
+        return max(sum(each.pods for each in asking or among), 1)
 
     def of_total(self, total: int) -> "Shape":
         """Return it with so many pods in all: what is more or less of them is of the last part."""
@@ -113,7 +117,7 @@ class Paths:
                 *steps, key = count.split(".")
                 pods *= next((_number(above, key) for above in _at(entry, steps)), 1)
             template = next(_at(entry, self.template.split(".")), None) if self.template else None
-            yield Part("", pods, template is None or _asks(template))
+            yield Part(path, pods, template is None or _asks(template))
 
 
 def _at(found: object, steps: list[str]) -> Iterator[Stored]:

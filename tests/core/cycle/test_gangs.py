@@ -89,6 +89,36 @@ def test_an_incomplete_one_is_no_demand() -> None:
     assert plan.demand[A.name] == 0
 
 
+def test_one_whose_size_nobody_knows_is_no_demand_whoever_of_it_runs() -> None:
+    unknown = Gang("ns/g", 0, unknown="JobSet g says how large it is, and is being read; wait")
+    waiting = [replace(each, gang=unknown) for each in gang("g", 2)]
+    plan = settled([node("n", 4)], [A, B], [*waiting, pod("p", whole(), "b")])
+    assert admitted(plan) == ["p"]
+    assert verdict(plan, "g-0").reason is Reason.GANG_INCOMPLETE
+    assert verdict(plan, "g-0").detail == unknown.unknown
+    assert plan.demand[A.name] == 0
+    stage = Stage([node("n", 4)], [A])
+    stage.run(gang("g", 1, first=7)[0])
+    stage.waiting = waiting
+    assert admitted(stage.round()) == []
+
+
+def test_one_that_grows_while_it_runs_goes_on_and_what_comes_starts_together() -> None:
+    stage = Stage([node("n", 3)], [A], replace(PROFILE, broken_after=30.0))
+    for each in gang("g", 2):
+        stage.run(each)
+    stage.waiting = gang("g", 2, size=4, first=2)
+    for _ in range(4):
+        assert admitted(stage.round()) == []
+        stage.now += 60.0
+    assert stage.evicted == []
+    larger = Stage([node("n", 4)], [A])
+    for each in gang("g", 2):
+        larger.run(each)
+    larger.waiting = gang("g", 2, size=4, first=2)
+    assert sorted(admitted(larger.round())) == ["g-2", "g-3"]
+
+
 def test_a_limit_counts_for_all_of_it() -> None:
     plan = settled([node("n", 4)], [tenant("a", limit=1)], gang("g", 3, share(500)))
     assert admitted(plan) == []
