@@ -63,7 +63,12 @@ def by_tenants() -> Sequence[Known]:
             "llama",
             "pods of one namespace with the same name [start together](../concepts/gangs.md)",
         ),
-        Known(names.GANG_SIZE, "4", "how many of them; more join later and leave first"),
+        Known(
+            names.GANG_SIZE,
+            "4",
+            "how many of them; more join later and leave first. Without a name the gang is that of "
+            "what made the pod: `all` that it makes, or so many; `none`: the pod starts by itself",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from scheduler.cli.look import Look, admitted, cluster_options, looking
+from scheduler.core.model import names
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.errors import InvalidFile
 from scheduler.core.model.plans import Admit
@@ -83,6 +84,16 @@ def _yes(pod: Pod, admit: Admit, displaced: list[str]) -> dict[str, Any]:
     }
 
 
+def _by_itself(template: Stored) -> Stored:
+    """Return it without what makes it start together with pods that aren't there."""
+    metadata, spec = mapping(template, "metadata"), mapping(template, "spec")
+    notes = dict(mapping(metadata, "annotations"))
+    if names.GANG not in notes:
+        notes.pop(names.GANG_SIZE, None)
+    alone = {key: value for key, value in spec.items() if key != "schedulingGroup"}
+    return {**template, "metadata": {**metadata, "annotations": notes}, "spec": alone}
+
+
 def _pod(seen: Look, template: Stored, number: int, namespace: str) -> Pod:
     metadata = mapping(template, "metadata")
     name = str(metadata.get("name") or metadata.get("generateName") or "pod")
@@ -92,7 +103,9 @@ def _pod(seen: Look, template: Stored, number: int, namespace: str) -> Pod:
         "name": name,
         "uid": f"whatif-{number}",
     }
-    return replace(seen.read({**template, "metadata": ours}), created=seen.at, foreign_gates=())
+    return replace(
+        seen.read(_by_itself({**template, "metadata": ours})), created=seen.at, foreign_gates=()
+    )
 
 
 def _templates(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -207,15 +207,21 @@ class Feed:
             self._controller.ends(uid, ends)
 
     def _note_success(self, uid: PodUID, pod: PodJSON) -> None:
-        if not podstate.succeeded(pod) or not _is_ours(pod):
+        read = self._read(pod) if podstate.succeeded(pod) and _is_ours(pod) else None
+        if read is None or read.gang is None:
             return
-        by_object = self._gangs.note(uid, pod)
-        if by_object or names.GANG in mapping(mapping(pod, "metadata"), "annotations"):
-            read = self._read(pod)
-            if read.gang is not None and read.gang.unknown:
-                self._ended[uid] = podjson.slim(pod)
-            else:
-                self._controller.finished(read)
+        if read.gang.unknown:
+            self._gangs.note(uid, pod)
+            self._ended[uid] = podjson.slim(pod)
+        else:
+            self._controller.finished(read)
+
+    def _note_gang(self, pod: Pod, stored: PodJSON) -> None:
+        """Have the object that its gang is by looked up: of pods that want a GPU, and no others."""
+        if pod.request.devices:
+            self._gangs.note(pod.uid, stored)
+        else:
+            self._gangs.forget(pod.uid)
 
     def _forget_gang(self, uid: PodUID) -> None:
         if uid not in self._ended:
@@ -253,11 +259,11 @@ class Feed:
         before, self._stored[uid] = self._stored.get(uid), pod
         gated = names.GATE in gates_of(pod)
         if not gated or before is None or not podjson.same_wish(before, pod):
-            self._gangs.note(uid, pod)
             self._unbound(uid, pod)
 
     def _unbound(self, uid: PodUID, pod: PodJSON) -> None:
         read = self._read(pod)
+        self._note_gang(read, pod)
         if names.GATE in gates_of(pod):
             self._controller.add(_checked(read, pod), podstate.owner_of(pod))
             return
@@ -287,8 +293,8 @@ class Feed:
 
     def _bound(self, known: _Known, stored: PodJSON, node: NodeName) -> bool:
         """Book what a pod with a node holds; whether that could be understood."""
-        self._gangs.note(podjson.uid_of(stored), stored)
         pod = self._read(stored)
+        self._note_gang(pod, stored)
         if known.strange_on is None and self._uses_nvidia and podjson.takes_nvidia(stored):
             known.strange_on = node
             self._uses_nvidia(node, pod.uid, True)

@@ -19,8 +19,8 @@ class GangSource(Protocol):
         """Return the same for a pod that was noted to be of an object's gang."""
         ...
 
-    def note(self, uid: PodUID, pod: PodJSON) -> bool:
-        """Note a pod as long as it is there; whether it is of an object's gang."""
+    def note(self, uid: PodUID, pod: PodJSON) -> None:
+        """Have the object looked up that the pod's gang is by, if any, as long as it is there."""
         ...
 
     def forget(self, uid: PodUID) -> None:
@@ -38,9 +38,8 @@ class ByWords:
     def gang(self, uid: PodUID) -> None:
         """Return nothing: no object is known."""
 
-    def note(self, uid: PodUID, pod: PodJSON) -> bool:
+    def note(self, uid: PodUID, pod: PodJSON) -> None:
         """Note nothing."""
-        return False
 
     def forget(self, uid: PodUID) -> None:
         """Forget nothing."""

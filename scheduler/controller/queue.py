@@ -12,7 +12,8 @@ from scheduler.core.model.verdicts import Reason, Verdict
 QUIET = frozenset(
     (
         *(Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.TENANT_HAS_CHILDREN),
-        *(Reason.FOREIGN_GATE, Reason.NEVER_FITS, Reason.GANG_INCOMPLETE),
+        *(Reason.FOREIGN_GATE, Reason.NEVER_FITS),
+        *(Reason.GANG_UNKNOWN, Reason.GANG_INCOMPLETE),
     )
 )
 """Who waits for one of these would take no GPU if one were free."""

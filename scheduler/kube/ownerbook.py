@@ -82,21 +82,20 @@ class OwnerBook:
         found = self._members.get(uid)
         return None if found is None else resolve(found, self._says(found.ref))
 
-    def note(self, uid: PodUID, pod: Stored) -> bool:
-        """Note a pod as long as it is there; whether it is of an object's gang."""
+    def note(self, uid: PodUID, pod: Stored) -> None:
+        """Have the object looked up that the pod's gang is by, if any, as long as it is there."""
         try:
             found = membership(pod, self._owners)
         except InvalidRequest:
             found = None
         if not isinstance(found, Membership):
             self.forget(uid)
-            return False
+            return
         before = self._members.get(uid)
         if before is None or before.ref != found.ref:
             self.forget(uid)
             self._look_soon(found.ref, uid)
         self._members[uid] = found
-        return True
 
     def forget(self, uid: PodUID) -> None:
         """A pod is gone: what it was of may have become smaller."""
@@ -196,8 +195,8 @@ class OwnerBook:
 
 
 def _unread(ref: ObjectRef) -> str:
-    return f"{ref} says how large it is, and is being read; wait"
+    return f"{ref} is being read; wait"
 
 
 def _gone(ref: ObjectRef) -> str:
-    return f"{ref} says how large it is, and there is none in {ref.namespace}; create it"
+    return f"there is no {ref} in {ref.namespace}; create it"

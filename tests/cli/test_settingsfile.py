@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.cli.settingsfile import read_settings
 from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.gangowners import OwnerPaths
 from scheduler.settings import Settings
 
 
@@ -59,6 +60,24 @@ def test_the_environment_stands_above_the_file(tmp_path: Path) -> None:
         ("extender: {port: true}", 'extender.port is "True"; write a whole number'),
         ("fairness: {half_life_seconds: soon}", "write a number or nothing"),
         ("webhook: {take_over: [1, 2]}", "write a list of texts"),
+        ("gangs: {owners: PyTorchJob}", "write a list of objects"),
+        ("gangs: {owners: [PyTorchJob]}", "write a list of objects"),
+        (
+            "gangs: {owners: [{kind: PyTorchJob, api_version: kubeflow.org/v1}]}",
+            "gangs.owners: an entry lacks resource; write them",
+        ),
+        (
+            "gangs: {owners: [{kind: J, api_version: v1, resource: js, count: [replicas]}]}",
+            'there is no setting "gangs.owners.count"; do you mean gangs.owners.counts?',
+        ),
+        (
+            "gangs: {owners: [{kind: J, api_version: v1, resource: js, always: perhaps}]}",
+            'gangs.owners.always is "perhaps"; write true or false',
+        ),
+        (
+            "gangs: {owners: [{kind: J, api_version: v1, resource: js/status}]}",
+            "gangs.owners: J needs its resource, the plural in the paths of the API",
+        ),
         ("packing: fgd", "packing must hold settings by name"),
         ("- packing", "must hold groups"),
         ("packing: {policy: [", "no YAML"),
@@ -72,6 +91,29 @@ def test_what_cannot_be_read_is_named_with_what_to_write(
         read_settings(path, {})
     assert complaint in str(refusal.value)
     assert str(path) in str(refusal.value)
+
+
+def test_kinds_of_owners_are_a_list_of_objects(tmp_path: Path) -> None:
+    text = """
+    gangs:
+      owners:
+        - api_version: kubeflow.org/v1
+          kind: PyTorchJob
+          resource: pytorchjobs
+          parts: [spec.pytorchReplicaSpecs.*]
+          always: false
+    """
+    ray = "[{api_version: ray.io/v1, kind: RayCluster, resource: rayclusters}]"
+    here = read_settings(written(tmp_path, text), {}).gangs.owners
+    there = read_settings(None, {"EQUIPOISE_GANGS_OWNERS": ray}).gangs.owners
+    assert here == (
+        OwnerPaths(
+            *("kubeflow.org/v1", "PyTorchJob", "pytorchjobs"),
+            parts=("spec.pytorchReplicaSpecs.*",),
+            always=False,
+        ),
+    )
+    assert there == (OwnerPaths("ray.io/v1", "RayCluster", "rayclusters"),)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -30,11 +30,10 @@ class Objects:
     def gang(self, uid: PodUID) -> Gang | None:
         return resolve(self.noted[uid], self.says) if uid in self.noted else None
 
-    def note(self, uid: PodUID, pod: Any) -> bool:
+    def note(self, uid: PodUID, pod: Any) -> None:
         found = membership(pod, self.owners)
         if isinstance(found, Membership):
             self.noted[uid] = found
-        return isinstance(found, Membership)
 
     def forget(self, uid: PodUID) -> None:
         self.noted.pop(uid, None)
@@ -73,7 +72,7 @@ async def test_nobody_starts_until_the_size_is_known_and_all_are_there() -> None
     world.see(of_job(gated("p")), of_job(gated("q")))
     await world.controller.round()
     assert world.held == {}
-    assert verdict_on(world, "p") is Reason.GANG_INCOMPLETE
+    assert verdict_on(world, "p") is Reason.GANG_UNKNOWN
     tell(size(3))
     await world.controller.round()
     assert world.held == {}
@@ -141,3 +140,12 @@ async def test_nothing_of_pods_that_are_gone_is_kept() -> None:
     assert objects.noted == {}
     tell(size(2))
     assert world.controller.snapshot().gathered == {}
+
+
+async def test_objects_of_pods_without_a_gpu_are_nobodys_business() -> None:
+    objects = Objects()
+    world, _ = world_of(objects)
+    running = of_job(bound("p", "n1"))
+    del running["metadata"]["annotations"][names.GPU_FRACTION]
+    world.see(running, of_job(gated("q", None)))
+    assert objects.noted == {}

@@ -44,12 +44,14 @@ class Quiet(World):
     def claim(self, pod: Pod, stored: Any) -> bool:
         return self.grants.claim(pod, stored)
 
-    def create(self, fraction: str = "0.5", **metadata: Any) -> Grant | None:
+    def create(self, fraction: str = "0.5", *, group: str = "", **metadata: Any) -> Grant | None:
         """Ask for a place for a pod of a Job, as the webhook does."""
         pod = gated("p", fraction)
         pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "1m"
         del pod["metadata"]["uid"], pod["metadata"]["name"], pod["spec"]["schedulingGates"]
         pod["metadata"] |= {"generateName": "p-", "ownerReferences": [OWNER], **metadata}
+        if group:
+            pod["spec"]["schedulingGroup"] = {"podGroupName": group}
         return self.grants.grant(pod)
 
     def stored(self, uid: str, grant: Grant, fraction: str = "0.5") -> dict[str, Any]:
@@ -83,6 +85,12 @@ async def test_it_is_the_pods_without_a_time_limit(world: Quiet) -> None:
     world.clock.time += 3_600
     await world.controller.round()
     assert set(world.held) == {"a"}
+
+
+async def test_who_starts_together_with_others_gets_none_whatever_says_so(world: Quiet) -> None:
+    assert world.create(labels={"jobset.sigs.k8s.io/jobset-name": "train"}) is None
+    assert world.create(group="train") is None
+    assert world.create() is not None
 
 
 async def test_kube_scheduler_may_ask_for_it_first(world: Quiet) -> None:

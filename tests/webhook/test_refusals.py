@@ -19,6 +19,10 @@ TABLE = {
     "whole GPUs and a count": (pod_of({F: "2", C: "2"}), 'write "4"'),
     "max runtime": (pod_of({names.MAX_RUNTIME: "long"}), '"long" is no duration'),
     "half a gang": (pod_of({F: "1", names.GANG: "train"}), "a gang has a name and a size"),
+    "a gang by what made it, which is nothing": (
+        pod_of({F: "1", names.GANG_SIZE: "all"}),
+        f"which is none of Job, JobSet, LeaderWorkerSet; set {names.GANG} as well",
+    ),
     "preemptible": (pod_of({names.PREEMPTIBLE: "maybe"}), '"true" or "false"'),
     "an unknown container": (pod_of({F: "1", ON: "x"}), 'no container "x"; the pod has main'),
     "no container named": (pod_of({F: "1", ON: " , "}), "name at least one container"),

@@ -109,7 +109,7 @@ def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Po
 def _unknown(members: Iterable[Pod]) -> Verdict | None:
     """Return why nobody knows how large their gang is; None if all of them do."""
     why = (pod.gang.unknown for pod in members if pod.gang is not None and pod.gang.unknown)
-    return next((Verdict(Reason.GANG_INCOMPLETE, each) for each in why), None)
+    return next((Verdict(Reason.GANG_UNKNOWN, each) for each in why), None)
 
 
 def _refusal(kinds: Kinds, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:

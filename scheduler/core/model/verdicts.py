@@ -11,6 +11,7 @@ class Reason(StrEnum):
     UNKNOWN_TENANT = "UnknownTenant"
     TENANT_HAS_CHILDREN = "TenantHasChildren"
     FOREIGN_GATE = "ForeignGate"
+    GANG_UNKNOWN = "GangUnknown"
     GANG_INCOMPLETE = "GangIncomplete"
     NEVER_FITS = "NeverFits"
     OVER_LIMIT = "OverLimit"
@@ -35,6 +36,7 @@ SENTENCES = {
     Reason.UNKNOWN_TENANT: "its tenant does not exist",
     Reason.TENANT_HAS_CHILDREN: "its tenant has tenants below it and takes no pods itself",
     Reason.FOREIGN_GATE: "another scheduling gate holds it",
+    Reason.GANG_UNKNOWN: "what says how large its gang is isn't there, or isn't read yet",
     Reason.GANG_INCOMPLETE: "its gang starts together, and not all of it is there",
     Reason.NEVER_FITS: "no node could hold it even if it were empty",
     Reason.OVER_LIMIT: "its tenant is at its limit",

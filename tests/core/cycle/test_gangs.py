@@ -90,11 +90,11 @@ def test_an_incomplete_one_is_no_demand() -> None:
 
 
 def test_one_whose_size_nobody_knows_is_no_demand_whoever_of_it_runs() -> None:
-    unknown = Gang("ns/g", 0, unknown="JobSet g says how large it is, and is being read; wait")
+    unknown = Gang("ns/g", 0, unknown="JobSet g isn't there; create it")
     waiting = [replace(each, gang=unknown) for each in gang("g", 2)]
     plan = settled([node("n", 4)], [A, B], [*waiting, pod("p", whole(), "b")])
     assert admitted(plan) == ["p"]
-    assert verdict(plan, "g-0").reason is Reason.GANG_INCOMPLETE
+    assert verdict(plan, "g-0").reason is Reason.GANG_UNKNOWN
     assert verdict(plan, "g-0").detail == unknown.unknown
     assert plan.demand[A.name] == 0
     stage = Stage([node("n", 4)], [A])

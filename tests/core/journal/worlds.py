@@ -11,6 +11,7 @@ from scheduler.core.cycle.run import run_cycle
 from scheduler.core.journal.inputs import Inputs
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Runs
+from scheduler.core.model.gangs import Gang
 from scheduler.core.model.ids import NodeName, PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
@@ -23,6 +24,10 @@ from tests.support import builders
 from tests.support.builders import place, pod, share, tenant
 
 PATIENCE = 60.0
+
+GANGS = st.sampled_from(
+    [Gang("ns/g", 2), Gang("ns/g", 3), Gang("ns/other", 1), Gang("ns/none", 0, "it isn't there")]
+)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -56,6 +61,8 @@ class World:
                 arrived = draw(builders.pods(st.just(f"p{self.made}")))
                 if number % 5 == 0:
                     arrived = replace(arrived, constraints=draw(builders.constraints()))
+                if number % 4 == 0:
+                    arrived = replace(arrived, gang=draw(GANGS))
                 self.waiting[arrived.uid] = arrived
         elif what in ("end", "ending", "odd claim"):
             self._claims(what, number)

@@ -7,7 +7,7 @@ whichever replica answers, as a Service would.
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,11 +140,12 @@ class Installation:
         server: str | None = None,
         credentials: Path | None = None,
         settings: Mapping[str, Any] | None = None,
+        flags: Sequence[str] = (),
     ) -> Replica:
         """Make a replica that isn't started.
 
         `server` is another way to the API server, `credentials` another kubeconfig; both for
-        `serve` alone, and not for its kube-scheduler.
+        `serve` alone, and not for its kube-scheduler, whose `flags` are.
         """
         ports = self.ports[name] if name == self.alone else Ports()
         self.ports[name] = ports
@@ -160,6 +161,7 @@ class Installation:
             ports=ports,
             env=_environment(mine),
             elect=elect,
+            flags=flags,
         )
         self.door.ports.append(ports.webhook)
         self.replicas[name] = made

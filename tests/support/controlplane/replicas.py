@@ -210,10 +210,12 @@ def replica(
     ports: Ports,
     env: Mapping[str, str] | None = None,
     elect: bool = True,
+    flags: Sequence[str] = (),
 ) -> Replica:
     """Return a replica that isn't started yet; its logs and files are named after it.
 
-    `serve` must listen on `ports` and read its kubeconfig from $KUBECONFIG.
+    `serve` must listen on `ports` and read its kubeconfig from $KUBECONFIG. `flags` are more of
+    kube-scheduler's.
     """
     config = render(
         plane.folder,
@@ -222,7 +224,8 @@ def replica(
         extender_port=ports.extender,
         elect=elect,
     )
-    started = launch(config, plane.layout.log(f"{name}-scheduler"), port=ports.scheduler)
+    log = plane.layout.log(f"{name}-scheduler")
+    started = launch(config, log, port=ports.scheduler, flags=flags)
     page = f"http://127.0.0.1:{ports.web}"
     command = Serve(
         argv=serve,

@@ -1,6 +1,6 @@
 """kube-scheduler with the configuration that we ship, rendered for a test's ports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ def render(
     return path
 
 
-def launch(config: Path, log: Path, *, port: int | None = None) -> Launch:
+def launch(
+    config: Path, log: Path, *, port: int | None = None, flags: Sequence[str] = ()
+) -> Launch:
     """Return how to start a kube-scheduler with that configuration."""
     port = port or free_port()
     argv = (
@@ -72,6 +74,7 @@ def launch(config: Path, log: Path, *, port: int | None = None) -> Launch:
         "--bind-address=127.0.0.1",
         "--authentication-skip-lookup=true",
         f"--authorization-always-allow-paths={_OPEN_PATHS}",
+        *flags,
     )
     return Launch(argv, port, log)
 
