@@ -10,6 +10,7 @@ import yaml
 
 from hack.chart.helm import CHART, Refused, helm, rendered
 from scheduler.cli.settingsfile import read_settings
+from scheduler.core.model.gangowners import KINDS, POD_GROUP, OwnerPaths
 from scheduler.settings import Settings
 from tests.chart.objects import objects, one
 
@@ -47,6 +48,7 @@ def test_the_chart_is_sound() -> None:
         ("agent.namespace=Agents", "at '/agent/namespace'"),
         ("service.nodePort=30880", "at '/service/type': value must be 'NodePort'"),
         ("webhook.certManager.issuerRef.kind=ClusterIssuer", "'name' required"),
+        ("settings.gangs.owners[0].kind=Job", "at '/settings/gangs/owners/0': missing properties"),
         ("resources.request.cpu=1", "at '/resources': additional properties 'request'"),
     ],
 )
@@ -121,6 +123,31 @@ def test_serve_reads_what_becomes_of_values(tmp_path: Path) -> None:
     assert ours.webhook.take_over == ("kai-scheduler",)
     assert ours.webhook.runtime_class == "nvidia"
     assert (ours.web.host, ours.web.port, ours.webhook.host) == ("::", 8800, "::")
+
+
+def test_what_makes_gangs_is_read_and_may_be_read(tmp_path: Path) -> None:
+    torch: Any = {"api_version": "kubeflow.org/v1", "kind": "PyTorchJob"}
+    torch |= {"resource": "pytorchjobs", "parts": ["spec.pytorchReplicaSpecs.*"]}
+    plain: Any = {"api_version": "v1", "kind": "ReplicationController"}
+    plain |= {"resource": "replicationcontrollers"}
+    given = f"--set-json=settings.gangs.owners={json.dumps([torch, plain])}"
+    assert settings(tmp_path, given).gangs.owners == (
+        OwnerPaths(
+            *("kubeflow.org/v1", "PyTorchJob", "pytorchjobs"),
+            parts=("spec.pytorchReplicaSpecs.*",),
+        ),
+        OwnerPaths("v1", "ReplicationController", "replicationcontrollers"),
+    )
+
+    def gets(*arguments: str) -> set[tuple[str, str]]:
+        role = one(objects(*arguments), "ClusterRole", "equipoise-scheduler")
+        rules = [each for each in role["rules"] if each["verbs"] == ["get"]]
+        return {(each["apiGroups"][0], each["resources"][0]) for each in rules}
+
+    always = {(kind.api_version.rpartition("/")[0], kind.resource) for kind in (*KINDS, POD_GROUP)}
+    assert always <= gets()
+    added = {("kubeflow.org", "pytorchjobs"), ("", "replicationcontrollers")}
+    assert gets(given) - gets() == added
 
 
 def test_agents_read_theirs(tmp_path: Path) -> None:
