@@ -6,7 +6,7 @@ read are said not to be known.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,11 @@ from scheduler.core.cycle.latest import Latest, latest
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.cycle.standing import stand
+from scheduler.core.cycle.withdrawal import Withdrawal, withdraw
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Admit, Hold, Plan
 from scheduler.core.model.podreader import PodJSON, read_pod
@@ -88,6 +90,24 @@ class Look:
         parts = self.parts
         known = parts.namespaces.tenant_of, parts.volumes.terms_of, parts.owners.gang_of
         return read_pod(pod, *known)
+
+    def without(self, nodes: Collection[NodeName]) -> Withdrawal:
+        """Return whom it would hit to take these nodes away; InvalidInput for one not known."""
+        ledger = self.parts.ledger
+        for name in nodes:
+            if name not in ledger.nodes:
+                raise InvalidInput(
+                    f"there is no node {name} that Equipoise manages; `equipoise top` lists them"
+                )
+        everybody = self.parts.controller.snapshot(everybody=True)
+        return withdraw(
+            ledger,
+            everybody,
+            pending=self._waiting(),
+            names=nodes,
+            now=self.at,
+            profile=self.profile,
+        )
 
     def objection(self, holding: Holding) -> str | None:
         """Say why no such pod would go to its node now; None if nothing keeps it off."""

@@ -1,13 +1,14 @@
 """`equipoise tenants`: who is due what, and who has what."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from scheduler.cli.look import cluster_options, looking
 from scheduler.cli.tables import show
-from scheduler.core.model.amounts import format_gpus
+from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.standing import Standing, TenantStanding
 
 
@@ -26,19 +27,30 @@ def tenants(*, kubeconfig: str | None, context: str | None, as_json: bool) -> No
         [_row(each) for each in standing.tenants],
         closing=_closing(standing),
     )
+    for stray in standing.strays:
+        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
 
 
 def _row(each: TenantStanding) -> tuple[str, ...]:
     amounts = (each.fair_share, each.allocated, each.demand)
     return (
         each.name if each.parent is None else f"  {each.name} (of {each.parent})",
-        format_gpus(each.guarantee * 1000),
+        _guarantee(each),
         f"{float(each.weight):g}",
         "–" if each.limit is None else format_gpus(each.limit * 1000),
         *(format_gpus(amount * 1000) for amount in amounts),
         f"{each.lag:z.0f}",
         str(each.pending_pods),
     )
+
+
+def _guarantee(each: TenantStanding) -> str:
+    guarantee = format_gpus(each.guarantee * 1000)
+    if not each.contributed:
+        return guarantee
+    missing = each.brought.all - each.brought.milli
+    said = f"{guarantee} of {format_gpus(each.brought.all)}" if missing else guarantee
+    return f"{said} brought"
 
 
 def _closing(standing: Standing) -> str:
@@ -53,6 +65,8 @@ def _data(each: TenantStanding) -> dict[str, Any]:
         "name": each.name,
         "parent": each.parent,
         "guarantee": float(each.guarantee),
+        "contributed": each.contributed,
+        "brought": {name: milli / MILLI for name, milli in asdict(each.brought).items()},
         "weight": float(each.weight),
         "limit": None if each.limit is None else float(each.limit),
         "priority": each.priority,

@@ -49,6 +49,8 @@ def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
     )
     for node, why in sorted(closed.items()):
         click.echo(f"{node} takes no new pod: {why}")
+    for stray in standing.strays:
+        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
 
 
 def _row(each: DeviceStanding) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ def _row(each: DeviceStanding) -> tuple[str, ...]:
     names = [f"{piece.pod} {format_gpus(piece.milli)}" for piece in each.slices]
     more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (
-        each.node,
+        f"{each.node} ({each.owner}'s)" if each.owner else each.node,
         str(each.index),
         each.model if each.healthy else f"{each.model} (broken)",
         f"{format_gpus(promised)}/{format_gpus(each.milli)}",

@@ -1,4 +1,4 @@
-"""`equipoise whatif`: could a pod start now, where, and who would wait for it."""
+"""`equipoise whatif`: could a pod start now, and who would wait; whom does a node's going hit."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,10 @@ import yaml
 
 from scheduler.cli.look import Look, admitted, cluster_options, looking
 from scheduler.core.model import names
+from scheduler.cli.withdrawing import show_withdrawal
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.errors import InvalidFile
+from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.stored import Stored, mapping
@@ -21,8 +23,12 @@ from scheduler.core.model.verdicts import Verdict
 
 @click.command("whatif")
 @click.option(
-    "-f", "--file", "path", type=click.Path(path_type=Path), required=True, metavar="FILE",
+    "-f", "--file", "path", type=click.Path(path_type=Path), metavar="FILE",
     help="A pod, or something that makes pods (YAML).",
+)  # fmt: skip
+@click.option(
+    "--without-node", "nodes", multiple=True, metavar="NODE",
+    help="Instead of a file: a node that would be taken away. May be given several times.",
 )  # fmt: skip
 @click.option("-n", "--namespace", metavar="NAME", help="Where the file names none.")
 @cluster_options
@@ -30,7 +36,8 @@ from scheduler.core.model.verdicts import Verdict
 def whatif(
     click_context: click.Context,
     *,
-    path: Path,
+    path: Path | None,
+    nodes: tuple[str, ...],
     namespace: str | None,
     kubeconfig: str | None,
     context: str | None,
@@ -38,8 +45,16 @@ def whatif(
 ) -> None:
     """Say whether the pods of FILE could start now, where, and at whose cost; else what is missing.
 
-    Exit status 1 if one of them could not.
+    Exit status 1 if one of them could not. With --without-node: whose pods would end, whose
+    guarantees sink, and who would be stopped elsewhere; exit status 1 if that hits anybody.
     """
+    if (path is None) == (not nodes):
+        raise click.UsageError("give either -f FILE or --without-node NODE")
+    if path is None:
+        names = [NodeName(name) for name in dict.fromkeys(nodes)]
+        if show_withdrawal(looking(kubeconfig, context), names, as_json=as_json):
+            click_context.exit(1)
+        return
     templates = list(_templates(path))
     seen = looking(kubeconfig, context)
     pods = [

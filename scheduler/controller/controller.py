@@ -16,6 +16,8 @@ from scheduler.controller.queue import Queue
 from scheduler.controller.rounds import Rounds
 from scheduler.controller.standings import Moment
 from scheduler.controller.state import State
+from scheduler.controller.strays import Strays
+from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
@@ -57,6 +59,7 @@ class Controller:
         self._ledger, self._clock, self._watcher = ledger, clock, watcher
         self._bind_seconds = settings.extender.bind_seconds
         self._state = State(ledger, clock=clock, settings=settings, active=active)
+        self._strays = Strays()
         self._rounds = Rounds(settings, worker_above=worker_above)
         self._execution = Execution(
             self._state, settings=settings, applier=applier, watcher=watcher
@@ -135,9 +138,10 @@ class Controller:
 
     def set_tenants(self, tenants: Iterable[Tenant]) -> None:
         """Replace the tenants; raise InvalidTenants, and then nothing has changed."""
-        tree = TenantTree(tenants)
+        tree = guaranteed(TenantTree(tenants), self._ledger.brought)
         self._state.sync()
         self._state.tree = tree
+        self._strays.look(self._ledger.nodes.values(), tree)
         self._state.news.set()
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
@@ -145,6 +149,7 @@ class Controller:
         nodes, before = list(nodes), self._ledger.generation
         self._ledger.put_nodes(nodes)
         self._state.casualties.report(nodes)
+        self._strays.look(nodes, self._state.tree)
         if self._ledger.generation != before:
             self._state.news.set()
 
@@ -152,6 +157,7 @@ class Controller:
         """A node is gone."""
         self._ledger.drop_node(name)
         self._state.casualties.drop(name)
+        self._strays.drop(name)
         self._state.news.set()
 
     # -------------------------------------------------------------------------------------- pods
@@ -282,10 +288,10 @@ class Controller:
 
     # ------------------------------------------------------------------------------------- views
 
-    def snapshot(self) -> Snapshot:
-        """Return what a round would decide on now."""
+    def snapshot(self, *, everybody: bool = False) -> Snapshot:
+        """Return what a round would decide on now; `everybody`: with who runs in any case."""
         self._state.sync()
-        return self._state.snapshot()
+        return self._state.snapshot(everybody=everybody)
 
     def casualties(self) -> Mapping[PodUID, Verdict]:
         """Return the bound pods whose device failed or vanished, and what befell each."""

@@ -79,7 +79,7 @@ class Loop:
         await self.before_round()
         state.settled = state.active
         pending, delayed = state.pending(now)
-        tree, snapshot = state.tree, state.snapshot()
+        snapshot, tree = state.snapshot(), state.tree
         note = self._noting(snapshot, pending, now)
         outcome = await self._rounds.decide(snapshot, pending, now, mix=state.mixer.mix)
         if not state.decides_for(tree):

@@ -16,6 +16,7 @@ from scheduler.controller.lagbook import LagBook
 from scheduler.controller.lives import Lives
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
+from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
@@ -212,8 +213,20 @@ class State:
         """Whether what was decided for these tenants may be carried out still."""
         return self.active and self.tree is tree
 
-    def snapshot(self) -> Snapshot:
-        """Return what a round decides on."""
+    def follow_nodes(self) -> bool:
+        """Let contributed guarantees be what nodes come to now; return whether one moved."""
+        if not any(tenant.contributed for tenant in self.tree.tenants.values()):
+            return False
+        tree = guaranteed(self.tree, self.ledger.brought)
+        moved = tree is not self.tree
+        if moved:
+            self.sync()
+            self.tree = tree
+        return moved
+
+    def snapshot(self, *, everybody: bool = False) -> Snapshot:
+        """Return what a round decides on; `everybody`: with who runs, asked for or not."""
+        self.follow_nodes()
         known = self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values)
         gathered = self.gangs.gathered(
             known.gathered, self.queue.pods.values(), self.ledger.holdings
@@ -221,7 +234,8 @@ class State:
         leaving = len(self.departures)
         known = replace(known, memory=self.memory, gathered=gathered, leaving=leaving)
         limited = self.tree.longest or self.lives.limited
-        if not limited and not known.gathered and not (self._stops and self.queue.pods):
+        stops = everybody or (self._stops and self.queue.pods)
+        if not limited and not known.gathered and not stops:
             return known
         running = self.lives.running(self.ledger.holdings, self.clock.now())
         return replace(known, running=running, limited=bool(limited))

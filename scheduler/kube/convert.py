@@ -30,15 +30,17 @@ def tenant(stored: Stored) -> Tenant:
         raise InvalidInput("the tenant has no metadata.name; send it as the API server stores it")
     try:
         limit, most = spec.get("limit"), spec.get("maxRuntime")
+        contributed = spec.get("guarantee") == names.CONTRIBUTED
         return Tenant(
             name=TenantName(name),
             parent=_parent(spec.get("parent")),
-            guarantee=_amount(spec, "guarantee", 0),
+            guarantee=Fraction(0) if contributed else _guarantee(spec),
             weight=_amount(spec, "weight", 1),
             limit=None if limit is None else _amount(spec, "limit", 0),
             priority=_whole(spec, "priority", 100),
             created=seconds(metadata.get("creationTimestamp")) or 0.0,
             max_runtime=None if most is None else _duration(most),
+            contributed=contributed,
         )
     except InvalidInput as problem:
         raise InvalidInput(f'tenant "{name}": {problem}') from None
@@ -160,6 +162,16 @@ def _amount(spec: Stored, key: str, default: int) -> Fraction:
     if value < 0:
         raise InvalidInput(f"{key}: {quoted(str(found))} must not be below 0")
     return value
+
+
+def _guarantee(spec: Stored) -> Fraction:
+    if isinstance(spec.get("guarantee"), str):
+        found = quoted(spec["guarantee"])
+        raise InvalidInput(
+            f'guarantee: {found} is neither a number nor the word "{names.CONTRIBUTED}"; '
+            "write a number of GPUs without quotes, or that word"
+        )
+    return _amount(spec, "guarantee", 0)
 
 
 def _whole(spec: Stored, key: str, default: int) -> int:

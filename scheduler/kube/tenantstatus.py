@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.standing import TenantStanding
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.client import JSON
@@ -11,6 +12,9 @@ VALID, SERVED = "Valid", "Served"
 
 FIELDS = (
     "observedGeneration",
+    "guaranteeGPUs",
+    "broughtGPUs",
+    "missingGPUs",
     "fairShareGPUs",
     "allocatedGPUs",
     "demandGPUs",
@@ -52,12 +56,23 @@ def tenant_status(
 
 def _amounts(standing: TenantStanding) -> JSON:
     return {
+        **_guarantee(standing),
         "fairShareGPUs": _number(standing.fair_share),
         "allocatedGPUs": _number(standing.allocated),
         "demandGPUs": _number(standing.demand),
         "pendingPods": standing.pending_pods,
         "runningPods": standing.running_pods,
     }
+
+
+def _guarantee(standing: TenantStanding) -> JSON:
+    """What it is guaranteed now; of who owns machines, or should, what they come to as well."""
+    found: JSON = {"guaranteeGPUs": _number(standing.guarantee)}
+    brought = standing.brought
+    if standing.contributed or brought.all:
+        found["broughtGPUs"] = _number(Fraction(brought.all, MILLI))
+        found["missingGPUs"] = _number(Fraction(brought.all - brought.milli, MILLI))
+    return found
 
 
 def _number(gpus: Fraction) -> int | float:
@@ -86,6 +101,12 @@ def _why_not(standing: TenantStanding | None) -> tuple[str, str]:
         return "", ""
     if standing.limit is not None and not standing.limit:
         return "NoShare", "its limit is 0; raise it"
+    if standing.contributed and not standing.guarantee and not standing.weight:
+        return (
+            "NoShare",
+            "its guarantee is what it brought, of which nothing is there and healthy now, and it "
+            "has no weight; see to its nodes, or give it a weight",
+        )
     if not standing.guarantee and not standing.weight:
         return "NoShare", "it has neither guarantee nor weight; give it one of them"
     return (

@@ -51,6 +51,20 @@ GUARANTEE = _gauge(
     "gpus",
     "GPUs that the tenant is owed before anyone gets surplus.",
 )
+BROUGHT = _gauge(
+    "tenant_brought_gpus",
+    ("tenant", "state"),
+    "gpus",
+    "GPUs of the nodes that the tenant and all below it own: counted = healthy, on a node that "
+    "takes pods, and its guarantee if that is contributed; ill = failed; away = on a node that "
+    "is cordoned, closed or lost. No series for who owns none.",
+)
+STRAY = _gauge(
+    "owned_by_nobody_nodes",
+    (),
+    "nodes",
+    "Nodes that name an owner who is no tenant, so that they count for nobody.",
+)
 DEMAND = _gauge(
     "tenant_demand_gpus",
     _TENANT,
@@ -246,6 +260,7 @@ CATALOGUE: tuple[Spec, ...] = (
     FAIR_SHARE,
     ALLOCATED,
     GUARANTEE,
+    BROUGHT,
     DEMAND,
     LIMIT,
     LAG,
@@ -260,6 +275,7 @@ CATALOGUE: tuple[Spec, ...] = (
     FRAGMENTED,
     OVERSOLD,
     UNPLACEABLE,
+    STRAY,
     GPU_ALLOCATED,
     GPU_UTILIZATION,
     GPU_MEMORY_USED,

@@ -37,6 +37,7 @@ def _tenants(tenants: tuple[TenantStanding, ...]) -> Iterator[GaugeMetricFamily]
     yield _family(catalogue.FAIR_SHARE, (((t.name,), t.fair_share) for t in tenants))
     yield _family(catalogue.ALLOCATED, (((t.name,), t.allocated) for t in tenants))
     yield _family(catalogue.GUARANTEE, (((t.name,), t.guarantee) for t in tenants))
+    yield _family(catalogue.BROUGHT, (row for t in tenants for row in _brought(t)))
     yield _family(catalogue.DEMAND, (((t.name,), t.demand) for t in tenants))
     yield _family(catalogue.LIMIT, (((t.name,), t.limit) for t in tenants if t.limit is not None))
     yield _family(catalogue.LAG, (((t.name,), t.lag) for t in tenants))
@@ -45,6 +46,13 @@ def _tenants(tenants: tuple[TenantStanding, ...]) -> Iterator[GaugeMetricFamily]
         catalogue.TENANT,
         (((t.name, t.parent or "", "true" if t.leaf else "false"), 1) for t in tenants),
     )
+
+
+def _brought(tenant: TenantStanding) -> Iterator[Row]:
+    if tenant.brought.all:
+        parts = tenant.brought
+        for state, milli in (("counted", parts.milli), ("ill", parts.ill), ("away", parts.away)):
+            yield (tenant.name, state), milli / MILLI
 
 
 def _waiting(waiting: tuple[Waiting, ...], now: float) -> Iterator[GaugeMetricFamily]:
@@ -68,6 +76,7 @@ def _cluster(standing: Standing) -> Iterator[GaugeMetricFamily]:
     causes = ((cause, milli / MILLI) for cause, milli in asdict(standing.fragments).items())
     yield _family(catalogue.FRAGMENTED, (((cause,), amount) for cause, amount in causes))
     yield _family(catalogue.OVERSOLD, [((), standing.oversold_milli / MILLI)])
+    yield _family(catalogue.STRAY, [((), len(standing.strays))])
     yield _family(catalogue.UNPLACEABLE, map(_lack, standing.lacks))
 
 

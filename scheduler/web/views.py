@@ -53,12 +53,18 @@ class Cluster(TypedDict):
 
 
 class Tenant(TypedDict):
-    """One tenant; `ratio` is allocated ÷ fair share, null where nothing is due."""
+    """One tenant; `ratio` is allocated ÷ fair share, null where nothing is due.
+
+    `contributed`: its guarantee is what it `brought` less what of that is `missing` now.
+    """
 
     name: str
     parent: str | None
     leaf: bool
     guarantee: float
+    contributed: bool
+    brought: float
+    missing: float
     weight: float
     limit: float | None
     priority: int
@@ -141,7 +147,7 @@ def state(standing: Standing, *, title: str = "", facts: Sequence[str] = ()) -> 
     return State(
         at=standing.at,
         title=title,
-        facts=list(facts),
+        facts=[*facts, *(stray.sentence for stray in standing.strays)],
         cluster=_cluster(standing),
         tenants=[_tenant(tenant) for tenant in standing.tenants],
         nodes=_nodes(standing.devices),
@@ -187,6 +193,9 @@ def _tenant(tenant: TenantStanding) -> Tenant:
         parent=tenant.parent,
         leaf=tenant.leaf,
         guarantee=gpus(tenant.guarantee),
+        contributed=tenant.contributed,
+        brought=tenant.brought.all / MILLI,
+        missing=(tenant.brought.all - tenant.brought.milli) / MILLI,
         weight=gpus(tenant.weight),
         limit=None if tenant.limit is None else gpus(tenant.limit),
         priority=tenant.priority,

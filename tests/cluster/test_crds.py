@@ -74,14 +74,10 @@ def device(uuid: str = "GPU-1", **fields: Any) -> JSON:
         ({"parent": "a"}, "parent", "a tenant can't be its own parent; name another tenant"),
         ({"parent": "No Such"}, "parent", NO_NAME),
         ({"parent": ""}, "parent", NO_NAME),
-        ({"guarantee": 3, "limit": 2}, "guarantee", "guarantee is above limit"),
-        ({"guarantee": 0.001, "limit": 0}, "guarantee", "lower the guarantee or raise the limit"),
-        ({"guarantee": -0.5}, "guarantee", GPUS),
-        ({"guarantee": 1e18}, "guarantee", GPUS),
-        ({"guarantee": 0.0005}, "guarantee", TOO_FINE),
-        ({"guarantee": 2.00049}, "guarantee", TOO_FINE),
         ({"limit": 0.1234}, "limit", TOO_FINE),
         ({"limit": -1}, "limit", GPUS),
+        ({"limit": 1e18}, "limit", GPUS),
+        ({"limit": "2"}, "limit", "must be of type number"),
         ({"maxRuntime": "long"}, "maxRuntime", "must be a duration such as"),
         ({"maxRuntime": "0h"}, "maxRuntime", "must be a duration such as"),
         ({"maxRuntime": "1.5h"}, "maxRuntime", "must be a duration such as"),
@@ -89,7 +85,6 @@ def device(uuid: str = "GPU-1", **fields: Any) -> JSON:
         ({"weight": 0.0001}, "weight", TOO_FINE),
         ({"priority": 1_000_001}, "priority", WHOLE),
         ({"priority": 1.5}, "priority", "must be of type integer"),
-        ({"guarantee": "2"}, "guarantee", "must be of type number"),
     ],
     ids=str,
 )
@@ -120,6 +115,7 @@ def test_a_tenants_name_fits_a_label(api: Api) -> None:
         {"maxRuntime": "9999d99999h999999m99999999s"},
         {"maxRuntime": "1h30m"},
         {"guarantee": 1_000_000, "limit": 1_000_000},
+        {"guarantee": "contributed", "limit": 2},
     ],
     ids=str,
 )
@@ -127,7 +123,8 @@ def test_what_is_stored_is_what_equipoise_reads(api: Api, spec: JSON) -> None:
     stored = api.post(TENANTS, body(**spec), DRY)
     read = tenant(stored)
     assert (read.parent, read.priority) == (spec.get("parent"), spec.get("priority", 100))
-    assert float(read.guarantee) == spec.get("guarantee", 0)
+    assert read.contributed is (spec.get("guarantee") == "contributed")
+    assert read.contributed or float(read.guarantee) == spec.get("guarantee", 0)
     assert float(read.weight) == spec.get("weight", 1)
     assert (read.limit is None) == ("limit" not in spec)
 
@@ -135,7 +132,7 @@ def test_what_is_stored_is_what_equipoise_reads(api: Api, spec: JSON) -> None:
 def test_every_thousandth_is_a_number_of_gpus(api: Api) -> None:
     """The rule counts with floating point; decimals that people write are all within it."""
     for thousandths in [*range(1, 200), *range(999_999_001, 1_000_000_000, 97)]:
-        api.post(TENANTS, body(guarantee=thousandths / 1000), DRY)
+        api.post(TENANTS, body(limit=thousandths / 1000), DRY)
 
 
 def test_defaults_are_stored(api: Api) -> None:
@@ -163,6 +160,8 @@ def test_kubectl_tells_the_tenants_story(plane: ControlPlane, api: Api, made: li
     api.post(TENANTS, body("lab", guarantee=2.5, weight=3, limit=8, parent="school"))
     made.append(f"{TENANTS}/lab")
     status = {
+        "guaranteeGPUs": 2.5,
+        "missingGPUs": 0,
         "fairShareGPUs": 4.125,
         "allocatedGPUs": 3,
         "demandGPUs": 7.5,
@@ -179,8 +178,10 @@ def test_kubectl_tells_the_tenants_story(plane: ControlPlane, api: Api, made: li
     ]
     assert row.split()[:-1] == ["lab", "school", "2.5", "3", "8", "4.125", "3", "7.5", "9", "True"]
     wide = plane.kubectl("get", "tn", "lab", "-o", "wide").splitlines()
-    assert wide[0].split()[10:] == ["PRIORITY", "RUNNING", "WHY", "MESSAGE", "AGE"]
-    assert wide[1].split()[10:13] == ["100", "6", "Served"]
+    assert wide[0].split()[10:] == [
+        *("GUARANTEED", "MISSING", "PRIORITY", "RUNNING", "WHY", "MESSAGE", "AGE")
+    ]
+    assert wide[1].split()[10:15] == ["2.5", "0", "100", "6", "Served"]
 
 
 def test_kubectl_explains_the_fields(plane: ControlPlane) -> None:

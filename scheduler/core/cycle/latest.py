@@ -107,7 +107,9 @@ def _is_plain(tree: TenantTree) -> bool:
     """Whether weights alone decide between tenants that all stand side by side."""
     leaves = [tree.tenants[name] for name in tree.leaves]
     return not tree.inner and all(
-        each.limit is None and not each.guarantee and each.priority == leaves[0].priority
+        each.limit is None
+        and not (each.guarantee or each.contributed)
+        and each.priority == leaves[0].priority
         for each in leaves
     )
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from scheduler.core.fairness.guarantees import roll_up
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.holdings import Holding
@@ -17,6 +18,7 @@ from scheduler.core.model.standing import (
     DeviceStanding,
     Slice,
     Standing,
+    Stray,
     TenantStanding,
     Waiting,
 )
@@ -49,7 +51,15 @@ def stand(
         fragments=fragments(columns, mix),
         oversold_milli=oversold_milli(columns),
         lacks=plan.lacks,
+        strays=tuple(strays(ledger.nodes.values(), tree)),
     )
+
+
+def strays(nodes: Iterable[Node], tree: TenantTree) -> Iterable[Stray]:
+    """Yield the nodes whose owner is no tenant."""
+    for node in nodes:
+        if node.owner is not None and node.owner not in tree:
+            yield Stray(node.name, node.owner)
 
 
 def jain_index(parts: Sequence[Fraction]) -> float:
@@ -81,6 +91,7 @@ def _tenants(
     for each in waiting:
         queued[each.tenant] = queued.get(each.tenant, 0) + 1
     pending = tree.roll_up(queued, 0)
+    brought = roll_up(tree, ledger.brought)
     for name in tree.names:
         tenant = tree.tenants[name]
         yield TenantStanding(
@@ -97,6 +108,8 @@ def _tenants(
             lag=lags.get(name, 0.0),
             pending_pods=pending[name],
             running_pods=running[name],
+            contributed=tenant.contributed,
+            brought=brought[name],
         )
 
 
@@ -134,4 +147,5 @@ def _devices_of(
             load=device.load,
             used_mib=device.used_mib,
             slices=tuple(slices.get((node.name, device.uuid), ())),
+            owner=node.owner,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from scheduler.core.ledger.columns import Columns
+from scheduler.core.ledger.contributions import Contributions
 from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.snapshot import Held, Snapshot
@@ -20,7 +21,7 @@ from scheduler.core.model.nodes import Node
 from scheduler.core.model.placements import Placement, Slot
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Brought, Tenant
 
 Slots = tuple[Slot, ...]
 
@@ -42,6 +43,7 @@ class Ledger:
         self._strange: dict[NodeName, str] = {}
         self._told: dict[NodeName, str] = {}
         self._eligibility: Eligibility | None = None
+        self._owned = Contributions()
         self.put_nodes(nodes)
 
     @property
@@ -65,6 +67,11 @@ class Ledger:
         return {**self._told, **self._undecodable, **self._strange}
 
     @property
+    def brought(self) -> Mapping[TenantName, Brought]:
+        """What the nodes of each owner come to now."""
+        return self._owned.brought(self.closed)
+
+    @property
     def eligibility(self) -> Eligibility:
         """Which rows the constraints of a pod leave; a new object once labels or taints change."""
         if self._eligibility is None:
@@ -84,6 +91,7 @@ class Ledger:
             return
         for name, node in latest.items():
             self._tell(name, node.closed)
+            self._owned.put(node)
         known = latest.keys() & self.columns.row.keys()
         self.columns.add([node for name, node in latest.items() if name not in known])
         for name in latest:
@@ -97,6 +105,7 @@ class Ledger:
         if self._nodes.pop(name, None) is not None:
             self._eligibility = None
             self._tell(name, "")
+            self._owned.drop(name)
             self._refold(name)
             self.generation += 1
 

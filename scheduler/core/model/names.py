@@ -24,7 +24,11 @@ ASSIGNMENT = PREFIX + "assignment"
 # Set by admins on namespaces and nodes.
 TENANT_LABEL = PREFIX + "tenant"
 MANAGED_LABEL = PREFIX + "managed"
+OWNER_LABEL = PREFIX + "owner"
 DEFAULT_TENANT = "default"
+
+CONTRIBUTED = "contributed"
+"""Stands in a tenant's guarantee for an amount: what the nodes that it owns come to."""
 
 # Custom resources: `tenants` and `gpunodes`, both cluster-scoped.
 GROUP, VERSION = "equipoise.dev", "v1alpha1"

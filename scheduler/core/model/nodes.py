@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.constraints import Taint
-from scheduler.core.model.ids import DeviceUUID, NodeName
+from scheduler.core.model.ids import DeviceUUID, NodeName, TenantName
+from scheduler.core.model.names import OWNER_LABEL
+
+SILENT = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""Taints that Kubernetes puts on a node whose kubelet doesn't answer, or says that it can't run."""
 
 MANY_PODS = 1_000_000
 """Pods of a node that sets no limit; a kubelet's is 110 unless it is told otherwise."""
@@ -48,3 +52,14 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     taints: tuple[Taint, ...] = ()
     closed: str = ""
+
+    @property
+    def owner(self) -> TenantName | None:
+        """The tenant that brought it into the cluster, by its label; None: nobody in particular."""
+        found = self.labels.get(OWNER_LABEL)
+        return TenantName(found) if found else None
+
+    @property
+    def silent(self) -> bool:
+        """Whether Kubernetes has lost it, so that its devices are of no use, however healthy."""
+        return any(taint.key in SILENT for taint in self.taints)

@@ -5,13 +5,18 @@ from fractions import Fraction
 
 from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
+from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.plans import Lack
+from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStanding:
-    """One tenant. Amounts in GPUs, exact; `lag` in GPU-seconds, above 0 = served too little."""
+    """One tenant. Amounts in GPUs, exact; `lag` in GPU-seconds, above 0 = served too little.
+
+    `brought` are the machines of it and of all below it, `contributed`: they are its guarantee.
+    """
 
     name: TenantName
     parent: TenantName | None
@@ -26,6 +31,8 @@ class TenantStanding:
     lag: float
     pending_pods: int
     running_pods: int
+    contributed: bool = False
+    brought: Brought = field(default_factory=Brought)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStanding:
-    """One device and who is on it. `milli` is its capacity.
+    """One device and who is on it. `milli` is its capacity, `owner` whoever brought its node.
 
     Measured: `load` in permille, `used_mib` memory in use, `foreign_mib` what strangers hold of it.
     """
@@ -58,6 +65,7 @@ class DeviceStanding:
     load: int
     used_mib: int
     slices: tuple[Slice, ...]
+    owner: TenantName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +81,30 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """A node that names an owner who is no tenant."""
+
+    node: NodeName
+    owner: TenantName
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what to change."""
+        return (
+            f'node {self.node} names the owner "{self.owner}", which is no tenant, so it counts '
+            f"for nobody: create the Tenant, or correct the label {OWNER_LABEL}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The whole picture at time `at` (seconds since the epoch).
 
     `jain` is Jain's index of allocated ÷ fair share over leaves that want something (1 = all get
     the same part of their due; 1 too when nobody wants anything). `fragments` is free
     capacity that can't serve what people ask for, `oversold_milli` what is
-    promised above capacity: always 0, or a bug. `lacks` is the work that no present node can take.
+    promised above capacity: always 0, or a bug. `lacks` is the work that no present node can take,
+    `strays` are nodes whose owner is no tenant.
     """
 
     at: float
@@ -91,3 +116,4 @@ class Standing:
     fragments: Fragments = field(default_factory=Fragments)
     oversold_milli: int = 0
     lacks: tuple[Lack, ...] = ()
+    strays: tuple[Stray, ...] = ()

@@ -13,7 +13,8 @@ class Tenant:
     `guarantee` is owed before anyone gets surplus, `weight` is the part of the surplus, `limit` the
     hard cap (None: no cap), `priority` the admins' order for the surplus, higher first. `created`
     (seconds since the epoch) breaks ties. `max_runtime`: for how many seconds its pods, and those
-    of all below it, may run; None: as long as they like.
+    of all below it, may run; None: as long as they like. `contributed`: its guarantee follows the
+    machines that it and all below it own, and `guarantee` is what they come to now.
     """
 
     name: TenantName
@@ -24,3 +25,25 @@ class Tenant:
     priority: int = 100
     created: float = 0.0
     max_runtime: float | None = None
+    contributed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a tenant's own machines come to, in milli-GPU.
+
+    `milli` counts now. `ill` are devices that failed, `away` sound ones of nodes that take no pod:
+    cordoned, closed, or lost. Neither counts until it is back.
+    """
+
+    milli: int = 0
+    ill: int = 0
+    away: int = 0
+
+    def __add__(self, other: "Brought") -> "Brought":
+        return Brought(self.milli + other.milli, self.ill + other.ill, self.away + other.away)
+
+    @property
+    def all(self) -> int:
+        """With what doesn't count at present."""
+        return self.milli + self.ill + self.away

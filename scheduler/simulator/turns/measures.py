@@ -17,7 +17,7 @@ class Measures:
 
     `waits` are those (seconds) of requests that were their tenant's next ones when they started,
     from when they were that; `worst` is the longest one, with those who still wait. `lost` are
-    GPU-seconds of jobs that were stopped, `evictions` how many.
+    GPU-seconds of jobs that were stopped, `lost_by` the same by leaf, `evictions` how many.
     """
 
     tree: TenantTree
@@ -28,6 +28,7 @@ class Measures:
     waits: dict[TenantName, list[float]] = field(default_factory=dict)
     windows: Windows | None = None
     lost: float = 0.0
+    lost_by: dict[TenantName, float] = field(default_factory=dict)
     evictions: int = 0
     starts: int = 0
     seconds: float = 0.0
@@ -77,10 +78,15 @@ class Measures:
         if was_next:
             self.waits.setdefault(pod.tenant, []).append(waited)
 
-    def stopped(self, gpus: float, seconds: float) -> None:
+    def stopped(self, leaf: TenantName, gpus: float, seconds: float) -> None:
         """A job was stopped, and what it did is lost."""
         self.evictions += 1
         self.lost += gpus * seconds
+        self.lost_by[leaf] = self.lost_by.get(leaf, 0.0) + gpus * seconds
+
+    def useful(self, leaf: TenantName) -> float:
+        """Return the GPU-seconds that it got and didn't lose: of jobs that ended, or still run."""
+        return self.got.get(leaf, 0.0) - self.lost_by.get(leaf, 0.0)
 
     def idle(self, gpus: float) -> float:
         """Return the part of the GPUs that nobody held."""

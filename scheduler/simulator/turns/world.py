@@ -13,6 +13,7 @@ from random import Random
 
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
+from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.lag import Lags, advance, forget_credit
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
@@ -46,8 +47,8 @@ class World:
         self.workload, self.profile, self.dice = workload, profile, dice
         self.decide = decide
         self.now, self.memory = 0.0, Memory()
-        self.tree = TenantTree(self.workload.tenants)
         self.ledger = Ledger(self.workload.nodes)
+        self.tree = guaranteed(TenantTree(self.workload.tenants), self.ledger.brought)
         self.lags = Lags({}, 0.0)
         self.shares: Mapping[TenantName, Fraction] = {}
         self.waiting = Line()
@@ -128,7 +129,7 @@ class World:
 
     def _decide(self) -> Plan:
         snapshot = replace(
-            self.ledger.snapshot(tenants=self.workload.tenants, lags=self.lags.values),
+            self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values),
             running=Runs(self.ledger.holdings, self.since),
             memory=self.memory,
         )
@@ -144,7 +145,8 @@ class World:
             active = self.active[uid]
             held = self.ledger.release(uid)
             assert held is not None
-            self.measures.stopped(held.placement.milli / MILLI, self.now - self.since.pop(uid))
+            gpus, seconds = held.placement.milli / MILLI, self.now - self.since.pop(uid)
+            self.measures.stopped(evict.pod.tenant, gpus, seconds)
             active.runs += 1
             self.waiting.add(active.pod)
         for admit in plan.admits:

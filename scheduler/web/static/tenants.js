@@ -56,11 +56,17 @@ function update(row, tenant) {
     balance(tenant.lag),
     tenant.running_pods.toLocaleString("en"),
     tenant.pending_pods.toLocaleString("en"),
-    gpus(tenant.guarantee),
+    guarantee(tenant),
     gpus(tenant.weight),
     tenant.limit === null ? "–" : gpus(tenant.limit),
   ];
   texts.forEach((text, place) => setText(cells[place], text));
+}
+
+// What it brought, where that is its guarantee; with all of it where a part is missing.
+function guarantee({ guarantee, contributed, brought, missing }) {
+  if (!contributed) return gpus(guarantee);
+  return missing ? `${gpus(guarantee)} of ${gpus(brought)} brought` : `${gpus(guarantee)} brought`;
 }
 
 function drawBullet(bullet, tenant) {
