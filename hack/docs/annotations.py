@@ -39,7 +39,7 @@ def page() -> str:
         _known(by_tenants()),
         "## What is understood, what is refused\n\nThe answers are the scheduler's own.\n",
         _examples(),
-        "## On namespaces and nodes, by admins\n",
+        "## On namespaces, nodes and Tenants, by admins\n",
         _known(BY_ADMINS),
         "## On pods, by Equipoise\n\nNobody else can set or change them; `granted` is taken off a "
         "new pod, whoever wrote it.\n",

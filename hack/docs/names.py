@@ -85,6 +85,13 @@ BY_ADMINS = (
         "",
         "advised taint of such a node; pods with a request tolerate it",
     ),
+    Known(
+        names.DEFRAG_UNTIL,
+        "2026-01-31T12:00:00Z",
+        "annotation of a Tenant: until then pods are [moved](../concepts/gangs.md#on-demand) for "
+        "those of it that wait, and of all below it; `equipoise defrag` writes it",
+    ),
+    Known(names.DEFRAG_MOVES, "4", "beside it: so many at most; without it, any number"),
 )
 
 BY_US = (

@@ -77,6 +77,16 @@ class Look:
         return self.parts.controller.snapshot()
 
     @property
+    def running(self) -> Snapshot:
+        """The same with who runs, whether a round would look at that or not."""
+        return self.parts.controller.snapshot(everybody=True)
+
+    @property
+    def pods_in_line(self) -> Collection[Pod]:
+        """Those that wait for their turn."""
+        return self.parts.controller.queue.pods.values()
+
+    @property
     def profile(self) -> Profile:
         """How a round would decide."""
         mixer = self.parts.controller.mixer
@@ -130,7 +140,7 @@ class Look:
         return packer.scored(pod.request, among=ledger.eligibility.now(pod.constraints))
 
     def _waiting(self, *more: Pod) -> list[Pod]:
-        return [*self.parts.controller.queue.pods.values(), *more]
+        return [*self.pods_in_line, *more]
 
     def standing(self, plan: Plan) -> Standing:
         """Return how everybody stands, by that plan."""

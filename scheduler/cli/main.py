@@ -64,6 +64,9 @@ COMMANDS = {
     "whatif": Entry(
         "scheduler.cli.whatif:whatif", "Say whether a pod could start now, and what it lacks."
     ),
+    "defrag": Entry(
+        "scheduler.cli.defrag:defrag", "Move pods together, so that some of those that wait fit."
+    ),
     "replay": Entry(
         "scheduler.cli.replay:command", "Decide again about a journal's rounds, and compare."
     ),

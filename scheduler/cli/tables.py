@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("tenant", "node", "model", "pods", "who")
+NAMES = ("tenant", "node", "model", "pods", "who", "moves", "from", "to", "fits", "where")
 """Columns of words; all others hold numbers."""
 
 

@@ -55,6 +55,8 @@ class Rounds:
         """Whether it is a long line, or it may look for whom to stop, on every node."""
         if pending > (self._worker_above or 0):
             return True
+        if pending and any(each.defrag_until > now for each in snapshot.tenants):
+            return True
         settings = self._settings
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
         patience = min((each for each in stops if each is not None), default=None)

@@ -234,11 +234,13 @@ class State:
         leaving = len(self.departures)
         known = replace(known, memory=self.memory, gathered=gathered, leaving=leaving)
         limited = self.tree.longest or self.lives.limited
-        stops = everybody or (self._stops and self.queue.pods)
-        if not limited and not known.gathered and not stops:
+        now = self.clock.now()
+        stops = self._stops or any(each.defrag_until > now for each in self.tree.ordered)
+        asks = everybody or limited or known.gathered or (stops and self.queue.pods)
+        if not asks:
             return known
-        running = self.lives.running(self.ledger.holdings, self.clock.now())
-        return replace(known, running=running, limited=bool(limited))
+        runs = self.lives.running(self.ledger.holdings, now)
+        return replace(known, running=runs, limited=bool(limited))
 
     def next_patience(self, now: float) -> float | None:
         """Return when (seconds) somebody's patience will be over; None: never.

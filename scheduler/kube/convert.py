@@ -1,5 +1,6 @@
 """API objects → the model: Tenant, and Node with what its agent says of its devices."""
 
+import re
 from fractions import Fraction
 
 from scheduler.core.model import names
@@ -22,7 +23,8 @@ STRANGER = "a pod on it uses nvidia.com/gpu beside Equipoise: let it end, or mov
 def tenant(stored: Stored) -> Tenant:
     """Read a Tenant; raise InvalidInput with a sentence that names the tenant and the field.
 
-    Numbers are exact: 0.1 in the JSON is one tenth, not the nearest binary fraction.
+    Numbers are exact: 0.1 in the JSON is one tenth, not the nearest binary fraction. An order to
+    defragment that can't be read is none: what a tenant is due doesn't hang on it.
     """
     metadata, spec = mapping(stored, "metadata"), mapping(stored, "spec")
     name = metadata.get("name")
@@ -31,6 +33,7 @@ def tenant(stored: Stored) -> Tenant:
     try:
         limit, most = spec.get("limit"), spec.get("maxRuntime")
         contributed = spec.get("guarantee") == names.CONTRIBUTED
+        until, moves = (0.0, None) if defrag_problem(stored) else _defrag(metadata)
         return Tenant(
             name=TenantName(name),
             parent=_parent(spec.get("parent")),
@@ -41,9 +44,39 @@ def tenant(stored: Stored) -> Tenant:
             created=seconds(metadata.get("creationTimestamp")) or 0.0,
             max_runtime=None if most is None else _duration(most),
             contributed=contributed,
+            defrag_until=until,
+            defrag_moves=moves,
         )
     except InvalidInput as problem:
         raise InvalidInput(f'tenant "{name}": {problem}') from None
+
+
+def defrag_problem(stored: Stored) -> str:
+    """Say what is wrong with a Tenant's order to defragment; "" if nothing is."""
+    metadata = mapping(stored, "metadata")
+    try:
+        _defrag(metadata)
+    except InvalidInput as problem:
+        return f'tenant "{metadata.get("name")}": {problem}; the order is not heeded'
+    return ""
+
+
+def _defrag(metadata: Stored) -> tuple[float, int | None]:
+    """Until when it stands (seconds since the epoch; 0.0: there is none), for how many moves."""
+    notes = mapping(metadata, "annotations")
+    if (said := notes.get(names.DEFRAG_UNTIL)) is None:
+        return 0.0, None
+    until, moves = seconds(said), notes.get(names.DEFRAG_MOVES)
+    if until is None:
+        raise InvalidInput(
+            f"{names.DEFRAG_UNTIL} is {quoted(str(said))}; write a time such as "
+            '"2026-01-31T12:00:00Z", or take it away'
+        )
+    if moves is not None and not re.fullmatch("[0-9]{1,6}", str(moves)):
+        raise InvalidInput(
+            f"{names.DEFRAG_MOVES} is {quoted(str(moves))}; write a whole number, or take it away"
+        )
+    return until, None if moves is None else int(str(moves))
 
 
 def _duration(text: object) -> float:

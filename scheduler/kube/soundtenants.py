@@ -14,7 +14,7 @@ Problems = dict[TenantName, str]
 
 
 def sound(stored: Iterable[JSON], good: Mapping[TenantName, Tenant]) -> tuple[Tenants, Problems]:
-    """Return tenants that form a tree, and a sentence for each that isn't used as it is stored.
+    """Return tenants that form a tree, and a sentence for each of which not all is used.
 
     `good` are those that were used before: a tenant that is broken now counts as it did then. If
     that doesn't help, or there was none, it is left out. A cycle is broken where it was closed.
@@ -39,6 +39,8 @@ def _readable(
         name = TenantName(str(mapping(each, "metadata").get("name")))
         try:
             chosen[name] = convert.tenant(each)
+            if why := convert.defrag_problem(each):
+                problems[name] = why
         except InvalidInput as problem:
             problems[name] = str(problem)
             if name in good:

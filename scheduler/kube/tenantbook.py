@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.names import DEFRAG_MOVES, DEFRAG_UNTIL
+from scheduler.core.model.stored import mapping
 from scheduler.core.model.tenants import Tenant
 from scheduler.kube.batches import Batch
 from scheduler.kube.client import JSON
@@ -75,4 +77,8 @@ def _spec(item: JSON) -> JSON:
     """Of a Tenant, what `convert.tenant` reads."""
     metadata = item["metadata"]
     about = {key: metadata.get(key) for key in ("name", "creationTimestamp")}
+    notes = mapping(metadata, "annotations")
+    orders = {key: notes[key] for key in (DEFRAG_UNTIL, DEFRAG_MOVES) if key in notes}
+    if orders:
+        about["annotations"] = orders
     return {"metadata": about, "spec": item.get("spec")}

@@ -13,7 +13,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.gangs import Gang
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.requests import Request
-from scheduler.settings import Kube, Settings
+from scheduler.settings import Kube, Reclaim, Settings
 from tests.controller.hands import Eyes, Hands, controller
 from tests.support.builders import node, place, pod, share, tenant, whole
 from tests.support.extenders import ManualClock
@@ -68,6 +68,33 @@ async def test_only_a_long_line_is_decided_about_beside_the_loop(
     await world.round()
     # The loop's executor keeps the thread that it made.
     assert bool(set(threading.enumerate()) - before) == beside
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_who_runs_is_copied_for_an_order_though_nobody_could_be_stopped(
+    ordered: bool,
+) -> None:
+    settings = Settings(reclaim=Reclaim(patience_seconds=None))
+    until = 10.0 if ordered else 0.0
+    clock = ManualClock()
+    world = controller(
+        Ledger([node("n1", 2)]),
+        [replace(tenant("a"), defrag_until=clock.now() + until if until else 0.0)],
+        clock=clock,
+        hands=Hands(),
+        eyes=Eyes(),
+        settings=settings,
+    )
+    for index, name in enumerate(["one", "other"]):
+        running = pod(name, whole(), "a")
+        world.bound(running, place("n1", (index, 1000, 16_000)))
+        world.runs(running, clock.now())
+    assert bool(world.snapshot().running) is False
+    world.add(pod("waits", whole(), "a"))
+    assert bool(world.snapshot().running) is ordered
+    assert len(world.snapshot(everybody=True).running) == 2
+    clock.time += 10.0
+    assert bool(world.snapshot().running) is False
 
 
 async def test_what_happens_meanwhile_counts_more_than_the_plan() -> None:

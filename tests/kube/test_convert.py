@@ -45,6 +45,37 @@ def test_what_is_wrong_with_a_tenant_is_named(spec: dict[str, Any], sentence: st
     assert str(problem.value).startswith(sentence)
 
 
+UNTIL, MOVES = "equipoise.dev/defrag-until", "equipoise.dev/defrag-moves"
+
+
+@pytest.mark.parametrize(
+    ("notes", "until", "moves", "problem"),
+    [
+        ({}, 0.0, None, ""),
+        ({UNTIL: "2027-01-15T08:00:00Z"}, NOW, None, ""),
+        ({UNTIL: "2027-01-15T08:00:00Z", MOVES: "3"}, NOW, 3, ""),
+        ({MOVES: "3"}, 0.0, None, ""),
+        ({UNTIL: "soon"}, 0.0, None, f'{UNTIL} is "soon"; write a time such as "2026-01-31T12:'),
+        ({UNTIL: "2027-01-15T08:00:00"}, 0.0, None, "; the order is not heeded"),
+        ({UNTIL: "2027-01-15T08:00:00Z", MOVES: "-1"}, 0.0, None, f'{MOVES} is "-1"; write a'),
+    ],
+)
+def test_an_order_to_defragment_is_read_or_is_none_and_says_why(
+    notes: dict[str, str], until: float, moves: int | None, problem: str
+) -> None:
+    found = tenant_json("vision", guarantee=2) | {"metadata": {"name": "vision"}}
+    found["metadata"]["annotations"] = notes
+    tenant = convert.tenant(found)
+    assert (tenant.defrag_until, tenant.defrag_moves, tenant.guarantee) == (
+        until,
+        moves,
+        Fraction(2),
+    )
+    told = convert.defrag_problem(found)
+    assert problem in told
+    assert bool(told) == bool(problem)
+
+
 def test_an_object_without_a_name_is_none() -> None:
     for read in (convert.tenant, lambda found: convert.node(found, now=NOW)):
         with pytest.raises(InvalidInput, match=r"no metadata\.name"):

@@ -1,5 +1,6 @@
 """Tenants from the API: whatever somebody writes, the others keep their shares."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.tenants import Tenant
 from scheduler.kube.tenantbook import TenantBook
-from tests.kube.stored import JSON, tenant_json
+from tests.kube.stored import JSON, NOW, tenant_json
 
 Sets = list[dict[str, Tenant]]
 
@@ -63,6 +64,20 @@ async def test_a_tenant_that_can_not_be_read_counts_as_it_did_before() -> None:
     assert 'tenant "a": guarantee: "much"' in book.problems[TenantName("a")]
     await _after(book, tenant_json("a", guarantee=3))
     assert told[-1]["a"].guarantee == 3
+    assert not book.problems
+
+
+async def test_an_order_is_told_and_one_that_can_not_be_read_costs_nobody_its_tenant() -> None:
+    book, told = _book()
+    book.replace([tenant_json("a", guarantee=2)])
+    await book.told()
+    for text, until in (("2027-01-15T08:00:00Z", NOW), ("soon", 0.0)):
+        ordered = tenant_json("a", guarantee=3)
+        ordered["metadata"]["annotations"] = {"equipoise.dev/defrag-until": text, "other": text}
+        await _after(book, ordered)
+        assert (told[-1]["a"].defrag_until, told[-1]["a"].guarantee) == (until, Fraction(3))
+    assert 'defrag-until is "soon"' in book.problems[TenantName("a")]
+    await _after(book, tenant_json("a", guarantee=3))
     assert not book.problems
 
 

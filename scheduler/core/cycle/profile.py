@@ -21,7 +21,8 @@ class Profile:
     for it, after `reclaim_after` running pods are stopped for it (None: never); none is stopped
     that has run for less than `min_runtime`, nor one for less than `turn_runtime` whose tenant
     would be left with a smaller part of its due than the other one has: it is in its turn.
-    After `consolidate_after` running pods are moved for it (None: never), `most_moves` a round.
+    After `consolidate_after` running pods are moved for it (None: never), `most_moves` a round,
+    and `most_moves_a_pod` for one request (None: as many).
     A gang that lacks members for `broken_after` is stopped.
     `credit_runtime`: for so long credit has to last (None: `min_runtime`). `ending_seconds` is what
     it takes at most from the decision to stop a pod until it is gone.
@@ -41,6 +42,7 @@ class Profile:
     broken_after: float = 300.0
     consolidate_after: float | None = None
     most_moves: int = 16
+    most_moves_a_pod: int | None = None
 
     @property
     def undisturbed(self) -> float:

@@ -15,7 +15,7 @@ from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.plans import Admit, Evict, Hold
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.running import Move, Reservation
+from scheduler.core.model.running import Move, Ordered, Reservation
 from scheduler.core.model.verdicts import Reason, Verdict
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Round:
     """The state of a round: inputs, and what the phases have decided so far.
 
     `queues` holds, per leaf, the pods that may start, in the order of their turns; of those that
-    start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken` and
-    `moves` are what the next round should know. `lowest` is the least priority of a leaf's pods
-    that may be stopped. `left` are the leaves whose turns go on in the next round.
+    start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken`,
+    `moves` and `ordered` are what the next round should know. `lowest` is the least priority of a
+    leaf's pods that may be stopped. `left` are the leaves whose turns go on in the next round.
     """
 
     snapshot: Snapshot
@@ -53,6 +53,7 @@ class Round:
     whole: set[str] = field(default_factory=set)
     broken: dict[str, float] = field(default_factory=dict)
     moves: list[Move] = field(default_factory=list)
+    ordered: dict[TenantName, Ordered] = field(default_factory=dict)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
     left: frozenset[TenantName] = frozenset()

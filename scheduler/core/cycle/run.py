@@ -70,5 +70,6 @@ def run_cycle(
             whole=frozenset(this.whole),
             broken=this.broken,
             moves=tuple(this.moves),
+            ordered=this.ordered,
         ),
     )

@@ -18,7 +18,17 @@ class TenantTree:
     recurses: a tree may be as deep as it has tenants.
     """
 
-    __slots__ = ("_children", "_paths", "depth", "inner", "leaves", "longest", "names", "tenants")
+    __slots__ = (
+        "_children",
+        "_paths",
+        "depth",
+        "inner",
+        "leaves",
+        "longest",
+        "names",
+        "ordered",
+        "tenants",
+    )
 
     tenants: Mapping[TenantName, Tenant]
     names: tuple[TenantName, ...]
@@ -30,6 +40,8 @@ class TenantTree:
     """Steps from the top; 0 for a tenant without a parent."""
     longest: Mapping[TenantName, float]
     """For how many seconds pods may run, where it or one above it says so."""
+    ordered: tuple[Tenant, ...]
+    """Those for whose waiting pods others are to be moved, until a time that may be over."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
         """Raise InvalidTenants for amounts below 0, a name given twice, or what is no tree."""
@@ -42,6 +54,7 @@ class TenantTree:
         self.leaves = tuple(name for name in self.names if name not in self._children)
         self.inner = tuple(name for name in self.names if name in self._children)
         self.longest = _longest(self.tenants, self.names)
+        self.ordered = tuple(each for each in self.tenants.values() if each.defrag_until)
         # Noted as they are asked for.
         self._paths: dict[TenantName, tuple[TenantName, ...]] = {}
 

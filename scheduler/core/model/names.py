@@ -30,6 +30,10 @@ DEFAULT_TENANT = "default"
 CONTRIBUTED = "contributed"
 """Stands in a tenant's guarantee for an amount: what the nodes that it owns come to."""
 
+# Set by admins on Tenants, by `equipoise defrag` mostly.
+DEFRAG_UNTIL = PREFIX + "defrag-until"
+DEFRAG_MOVES = PREFIX + "defrag-moves"
+
 # Custom resources: `tenants` and `gpunodes`, both cluster-scoped.
 GROUP, VERSION = "equipoise.dev", "v1alpha1"
 

@@ -43,6 +43,14 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """So many pods were moved by a tenant's order that stands `until` then (seconds)."""
+
+    until: float
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a round leaves to the next one; without it nothing is lost but time.
 
@@ -50,7 +58,7 @@ class Memory:
     `short`: since when a leaf lacks room for so many more requests than its first one, though they
     fit into its share. `given_up`: nodes on which devices were reserved for a pod in vain.
     `whole`: gangs all of whose members had a place once; `broken`: since when (seconds) gangs that
-    run lack members. `moves`: who is being moved.
+    run lack members. `moves`: who is being moved. `ordered`: what came of tenants' orders.
     """
 
     blocked: Mapping[PodUID, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -64,3 +72,4 @@ class Memory:
     whole: frozenset[str] = frozenset()
     broken: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     moves: tuple[Move, ...] = ()
+    ordered: Mapping[TenantName, Ordered] = field(default_factory=lambda: MappingProxyType({}))

@@ -14,7 +14,9 @@ class Tenant:
     hard cap (None: no cap), `priority` the admins' order for the surplus, higher first. `created`
     (seconds since the epoch) breaks ties. `max_runtime`: for how many seconds its pods, and those
     of all below it, may run; None: as long as they like. `contributed`: its guarantee follows the
-    machines that it and all below it own, and `guarantee` is what they come to now.
+    machines that it and all below it own, and `guarantee` is what they come to now. Until
+    `defrag_until` (seconds since the epoch; 0.0: not at all) running pods are moved for those of it
+    that wait, and of all below it: `defrag_moves` at most, None: as many as it takes.
     """
 
     name: TenantName
@@ -26,6 +28,8 @@ class Tenant:
     created: float = 0.0
     max_runtime: float | None = None
     contributed: bool = False
+    defrag_until: float = 0.0
+    defrag_moves: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,11 @@ class World:
             self._claims(what, number)
         elif what == "tenants":
             self.made += 1
-            self.tenants = [*self.tenants, tenant(f"late{self.made}", weight=number)]
+            late = tenant(f"late{self.made}", weight=number)
+            first, *others = self.tenants
+            until, moves = self.now + number, (None, number)[number % 2]
+            first = replace(first, defrag_until=until, defrag_moves=moves)
+            self.tenants = [first, *others, late]
         elif what == "mix":
             few = [share(100 + number % 800), *(each.request for each in self.waiting.values())]
             bids = [Bids(tuple((each, number * 1_000_000) for each in few[:2]))] * (number % 3)

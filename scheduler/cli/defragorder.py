@@ -1,0 +1,98 @@
+"""Has `serve` defragment: writes the order on Tenants, and waits until it is carried out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler import http
+from scheduler.clock import SystemClock
+from scheduler.core.model.ids import TenantName
+from scheduler.core.model.names import DEFRAG_MOVES, DEFRAG_UNTIL
+from scheduler.core.model.pods import Pod
+from scheduler.core.model.stored import Stored, mapping
+from scheduler.kube.client import Client, Patch
+from scheduler.kube.errors import NotFound
+from scheduler.kube.resources import PODS, TENANTS
+from scheduler.kube.times import stamp
+from scheduler.settings import Settings
+
+POLL_SECONDS = 1.0
+"""Between two looks at those who wait."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """For which pods, by tenant with how many moves (None: any), for so many seconds at most."""
+
+    pods: Sequence[Pod]
+    moves: Mapping[TenantName, int | None]
+    seconds: float
+
+
+def carry_out(
+    order: Order, *, kubeconfig: str | None, context: str | None, wait: bool, tell: Tell
+) -> bool | None:
+    """Write the order; return whether all of them had their places in time, None without `wait`.
+
+    Raises what Client.patch raises.
+    """
+
+    async def once() -> bool | None:
+        seconds = Settings().kube.timeout_seconds
+        async with await Client.connect(
+            kubeconfig=kubeconfig, context=context, timeout_seconds=seconds
+        ) as client:
+            return await _give(client, order, wait=wait, tell=tell)
+
+    return http.run(once())
+
+
+async def _give(client: Client, order: Order, *, wait: bool, tell: Tell) -> bool | None:
+    until = SystemClock().now() + order.seconds
+    for name, moves in order.moves.items():
+        await _write(client, name, stamp(until), None if moves is None else str(moves))
+    tell(f"Ordered for {', '.join(order.moves)}, until {stamp(until)} at most.")
+    if not wait:
+        tell("`kubectl get events -A --field-selector reason=Moved` says who is moved.")
+        return None
+    try:
+        return await _follow(client, order.pods, until, tell)
+    finally:
+        for name in order.moves:
+            await _write(client, name, None, None)
+
+
+async def _write(client: Client, tenant: TenantName, until: str | None, moves: str | None) -> None:
+    """Put the order on the Tenant, or take it off."""
+    patch = {"metadata": {"annotations": {DEFRAG_UNTIL: until, DEFRAG_MOVES: moves}}}
+    await client.patch(TENANTS.path(tenant), patch, Patch.MERGE, brief=True)
+
+
+async def _follow(client: Client, pods: Sequence[Pod], until: float, tell: Tell) -> bool:
+    """Wait until each has a node, or is gone; False if one waits still at that time (seconds)."""
+    left, clock = {pod.uid: pod for pod in pods}, SystemClock()
+    while True:
+        for pod in list(left.values()):
+            what = await _became_of(client, pod)
+            if what:
+                tell(f"{pod.key} {what}.")
+                del left[pod.uid]
+        if not left:
+            return True
+        if clock.now() >= until:
+            tell(f"{', '.join(pod.key for pod in left.values())}: `equipoise explain` says why.")
+            return False
+        await clock.sleep(POLL_SECONDS)
+
+
+async def _became_of(client: Client, pod: Pod) -> str:
+    """Say what became of a pod that waited; "": it waits on."""
+    try:
+        stored: Stored = await client.get(PODS.path(pod.name, pod.namespace))
+    except NotFound:
+        return "is gone"
+    if mapping(stored, "metadata").get("uid") != pod.uid:
+        return "is gone"
+    node = mapping(stored, "spec").get("nodeName")
+    return f"has its place on node {node}" if node else ""

@@ -1,0 +1,105 @@
+"""`equipoise defrag` on the real control plane: looked at first, then ordered by an admin."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from scheduler.core.model import names
+from tests.cluster.pods import Room
+from tests.cluster.tenants import installation, rooms_of
+from tests.cluster.test_gangs import bound, card, deploy, drop, members, running, told
+from tests.support.controlplane import standin
+from tests.support.controlplane.installed import Installation
+from tests.support.controlplane.layout import ROOT
+from tests.support.controlplane.plane import ControlPlane
+from tests.support.controlplane.waiting import eventually, stays
+
+GPUS = 4
+SETTINGS = {"reclaim": {"patience_seconds": None, "min_runtime_seconds": 1, "grace_seconds": 2}}
+ONE, OTHER = "defrag-one", "defrag-other"
+TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
+MAP = "equipoise-settings-defrag"
+
+
+@pytest.fixture(scope="module")
+def installed(plane: ControlPlane) -> Iterator[Installation]:
+    with installation(plane, "defrag", (ONE, OTHER), gpus=GPUS, settings=SETTINGS) as ours:
+        # The command goes by the settings that it finds in the cluster.
+        maps = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
+        body = {"metadata": {"name": MAP}, "data": {"settings.yaml": json.dumps(SETTINGS)}}
+        plane.api.post(maps, body)
+        plane.api.post(standin.PATH, standin.deployment(MAP))
+        yield ours
+        plane.api.delete(f"{standin.PATH}/equipoise-scheduler")
+        plane.api.delete(f"{maps}/{MAP}")
+
+
+@pytest.fixture
+def rooms(plane: ControlPlane, installed: Installation) -> Iterator[tuple[Room, Room]]:
+    with rooms_of(plane, (ONE, OTHER)) as (first, second):
+        yield first, second
+
+
+def defrag(plane: ControlPlane, *argv: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "scheduler",
+            "defrag",
+            *argv,
+            "--kubeconfig",
+            str(plane.kubeconfig()),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
+    rooms: tuple[Room, Room], plane: ControlPlane
+) -> None:
+    room, _ = rooms
+    assert "No pod waits" in defrag(plane, "--dry-run", status=1)
+    deploy(room, "rest", "1", GPUS - 2)
+    eventually(lambda: running(room, "rest") == GPUS - 2, 20, what="the rest is taken")
+    halves = ("a", "b", "c")
+    for name in halves:
+        deploy(room, name, "0.5")
+        eventually(lambda name=name: running(room, name) == 1, 20, what=f"{name} runs")  # type: ignore[misc]
+    cards = [card(room, name) for name in halves]
+    shared = next(name for name, at in zip(halves, cards, strict=True) if cards.count(at) == 2)
+    drop(room, shared)
+    eventually(lambda: not members(room, shared), 20, what="two halves are left, on two cards")
+    deploy(room, "large", "1")
+    eventually(lambda: len(members(room, "large")) == 1, 20, what="the large one waits")
+    stays(lambda: bound(room, "large") == 0, 3, every=0.2, what="by itself nobody is moved")
+
+    (large,) = members(room, "large")
+    found = json.loads(defrag(plane, "--dry-run", "--json", "--tenant", ONE))
+    (gain,) = found["fits"]
+    assert gain["pod"] == f"{room.namespace}/{large['metadata']['name']}"
+    assert (found["moves"], found["gpus"], found["placed"]) == (1, 1.0, None)
+    assert "No pod of defrag-other waits" in defrag(plane, "--dry-run", "--tenant", OTHER, status=1)
+    assert "there is no tenant" in defrag(plane, "--dry-run", "--tenant", "nobody", status=2)
+    stays(lambda: bound(room, "large") == 0, 2, every=0.2, what="that has changed nothing")
+
+    said = defrag(plane, "--max-moves", "1", "--for", "60s")
+    assert "1 of 1 waiting pod fit by 1 move" in said
+    assert f"{gain['pod']} has its place on node" in said
+    eventually(lambda: running(room, "large") == 1, 20, what="the large one runs")
+    left = [name for name in halves if name != shared]
+    eventually(lambda: [running(room, name) for name in left] == [1, 1], 20, what="the others too")
+    assert card(room, left[0]) == card(room, left[1])
+    assert len(told(room, "Moved")) == 1
+    # The order is over.
+    notes = plane.api.get(f"{TENANTS}/{ONE}")["metadata"].get("annotations") or {}
+    assert not [note for note in notes if "defrag" in note]
