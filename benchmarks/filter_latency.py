@@ -125,7 +125,7 @@ def application(policy: str) -> Any:
         binder=Nobody(),
         clock=SystemClock(),
         settings=options,
-        tenant_of=TenantName,
+        tenant_of=lambda name, _user: TenantName(name),
     )
     extender = create_app(service)
 

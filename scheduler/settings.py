@@ -157,7 +157,9 @@ class Webhook:
     as cert-manager; "" makes and rotates them ourselves, for the names of `service` and `names`.
     `driver_limits`: the driver of every managed node can limit memory. `grant_seconds`: a pod that
     is created while nobody waits has its place at once, which is kept for so long until the pod is
-    there; None: each waits behind its gate for a round. `enabled` False serves none.
+    there; None: each waits behind its gate for a round. `label_users`: pods with a request that
+    people create themselves are labelled with their names, by which tenants that are shared by user
+    tell them apart. `enabled` False serves none.
     """
 
     enabled: bool = True
@@ -168,6 +170,7 @@ class Webhook:
     runtime_class: str = ""
     driver_limits: bool = False
     grant_seconds: float | None = 10.0
+    label_users: bool = False
     certificates: str = ""
     names: tuple[str, ...] = ()
 

@@ -12,7 +12,9 @@ from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Applier, Watcher
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.gangowners import Owners
-from scheduler.core.model.ids import PodUID
+from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.podreader import TenantOf
+from scheduler.core.model.tenants import Tenant
 from scheduler.kube.namespacebook import NamespaceBook
 from scheduler.kube.nodebook import NodeBook
 from scheduler.kube.ownerbook import OwnerBook, Read
@@ -40,7 +42,10 @@ WORKER_ABOVE = 20
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What knows and decides. `sinks` says which resource each part has to be kept in step with."""
+    """What knows and decides. `sinks` says which resource each part has to be kept in step with.
+
+    `leaf_of`: whose share a pod counts for.
+    """
 
     ledger: Ledger
     controller: Controller
@@ -53,6 +58,7 @@ class Assembly:
     nodes: NodeBook
     volumes: VolumeBook
     owners: OwnerBook
+    leaf_of: TenantOf
 
     @property
     def sinks(self) -> Mapping[Resource, Sink]:
@@ -104,6 +110,10 @@ def assemble(
         worker_above=WORKER_ABOVE,
         active=False,
     )
+
+    def leaf_of(namespace: str, user: str) -> TenantName:
+        return controller.tree.leaf_of(namespaces.tenant_of(namespace), user)
+
     planner = _planner(ledger, controller, settings)
 
     def retell(namespace: str) -> None:
@@ -122,7 +132,7 @@ def assemble(
         seconds=settings.webhook.grant_seconds,
         may=may_grant,
         watcher=watcher,
-        tenant_of=namespaces.tenant_of,
+        tenant_of=leaf_of,
         volumes_of=volumes.terms_of,
         gang_of=owners.gang_of,
     )
@@ -130,17 +140,23 @@ def assemble(
         controller,
         ledger,
         planner,
-        tenant_of=namespaces.tenant_of,
+        tenant_of=leaf_of,
         volumes_of=volumes.terms_of,
         uses_nvidia=nodes.uses_nvidia,
         claim=grants.claim,
         gangs=owners,
     )
-    tenants = TenantBook(controller.set_tenants)
+
+    def set_tenants(found: list[Tenant]) -> None:
+        controller.set_tenants(found)
+        feed.retell_shared()
+
+    tenants = TenantBook(set_tenants)
     intake = Intake(feed)
     return Assembly(
         *(ledger, controller, planner, feed, intake, namespaces, tenants, grants, nodes, volumes),
-        owners,
+        owners=owners,
+        leaf_of=leaf_of,
     )
 
 

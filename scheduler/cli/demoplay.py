@@ -15,6 +15,7 @@ from scheduler.core.model.errors import EquipoiseError
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
+from scheduler.core.model.tenants import tenant_part
 from scheduler.settings import Fairness, Reclaim
 from scheduler.simulator.cluster import Pod as PodBody
 from scheduler.simulator.demoload import again, arrivals, tenants
@@ -90,7 +91,7 @@ class Recording(Metrics):
     def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
         """A pod was stopped for another one."""
         super().observe_loss(pod, gpu_seconds)
-        self.recorder.loss(pod.tenant, pod.key, gpu_seconds)
+        self.recorder.loss(tenant_part(pod.tenant), pod.key, gpu_seconds)
 
     def observe_request(self, verb: str, seconds: float) -> None:
         """A call was answered."""

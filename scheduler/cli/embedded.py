@@ -73,6 +73,10 @@ def equip(
         ledger, clock=clock, settings=settings, applier=_Applier(cluster, clock), watcher=watcher
     )
     controller.set_tenants(tenants)
+
+    def leaf_of(namespace: str, user: str) -> TenantName:
+        return controller.tree.leaf_of(TenantName(namespace), user)
+
     planner = Planner(
         ledger,
         policy=settings.packing.policy,
@@ -85,9 +89,9 @@ def equip(
         binder=_Binder(cluster, clock),
         clock=clock,
         settings=settings.extender,
-        tenant_of=TenantName,
+        tenant_of=leaf_of,
     )
-    feed = Feed(controller, ledger, planner, tenant_of=TenantName)
+    feed = Feed(controller, ledger, planner, tenant_of=leaf_of)
     feed.replace(cluster.pods())
     cluster.watch(feed.see)
     return Equipoise(ledger, controller, extender)

@@ -12,14 +12,18 @@ from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.durations import format_duration
 from scheduler.core.model.errors import InvalidInput
-from scheduler.core.model.ids import PodUID
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.podreader import gates_of
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Spreading
+from scheduler.core.model.standing import TenantStanding, UserStanding
 from scheduler.core.model.stored import mapping
+from scheduler.core.model.tenants import tenant_part, user_leaf, user_part
 from scheduler.core.model.verdicts import Reason
 from scheduler.core.packing.policies import POLICIES
+
+NO_USER = "Who names no user"
 
 
 @click.command("explain")
@@ -45,7 +49,7 @@ def sentences(seen: Look, key: str) -> Iterator[str]:
     if pod.problem:
         yield f"{key}: its request can't be read: {pod.problem}."
         return
-    yield f"{key} asks for {pod.request.describe()}, as tenant {pod.tenant}."
+    yield f"{key} asks for {pod.request.describe()}, as {_who(pod.tenant)}."
     holding = seen.parts.ledger.holdings.get(PodUID(pod.uid))
     if mapping(stored, "status").get("phase") in ("Succeeded", "Failed"):
         yield "It has ended, and holds nothing any more."
@@ -55,6 +59,15 @@ def sentences(seen: Look, key: str) -> Iterator[str]:
         yield from _in_line(seen, pod)
     else:
         yield "It isn't behind Equipoise's gate and holds no GPU: kube-scheduler looks for a node."
+
+
+def _who(leaf: TenantName) -> str:
+    tenant, user = tenant_part(leaf), user_part(leaf)
+    return f"user {user} of tenant {tenant}" if user else f"tenant {tenant}"
+
+
+def _whose(leaf: TenantName) -> str:
+    return "its tenant" if leaf == tenant_part(leaf) else "its user"
 
 
 def _placed(seen: Look, holding: Holding) -> Iterator[str]:
@@ -114,7 +127,7 @@ def _in_line(seen: Look, pod: Pod) -> Iterator[str]:
     line = held(plan).get(pod.tenant, ())
     for number, hold in enumerate(line, start=1):
         if hold.pod.uid == pod.uid:
-            yield f"It waits, as number {number} of {len(line)} of its tenant: "
+            yield f"It waits, as number {number} of {len(line)} of {_whose(pod.tenant)}: "
             yield f"{hold.verdict.sentence}."
             if number == 1 and hold.verdict.reason in (Reason.WAITS_FOR_TURN, Reason.NO_ROOM):
                 yield _at_the_latest(seen.latest(hold.pod))
@@ -130,16 +143,19 @@ def _at_the_latest(found: Latest) -> str:
     wait = format_duration(found.seconds)
     if not found.victims:
         return f"It starts within {wait} at the latest: that is when its turn has come."
-    whose = sorted({each.tenant for each in found.victims})
+    whose = sorted({tenant_part(each.tenant) for each in found.victims})
     few = "a pod" if len(found.victims) == 1 else f"{len(found.victims)} pods"
     return f"It starts within {wait} at the latest: {few} of {', '.join(whose)} would be stopped."
 
 
 def _standing_of(seen: Look, plan: Plan, pod: Pod) -> Iterator[str]:
-    for each in seen.standing(plan).tenants:
-        if each.name == pod.tenant:
-            owed = f"is owed {each.lag:.0f}" if each.lag >= 0 else f"is ahead by {-each.lag:.0f}"
-            yield (
-                f"{each.name} is due {format_gpus(each.fair_share * 1000)} GPUs, has "
-                f"{format_gpus(each.allocated * 1000)}, and {owed} GPU-seconds."
-            )
+    standing, tenant = seen.standing(plan), tenant_part(pod.tenant)
+    users = [each for each in standing.users if user_leaf(each.tenant, each.name) == pod.tenant]
+    found: list[TenantStanding | UserStanding] = [*users]
+    found += (each for each in standing.tenants if each.name == tenant)
+    for each in found:
+        owed = f"is owed {each.lag:.0f}" if each.lag >= 0 else f"is ahead by {-each.lag:.0f}"
+        yield (
+            f"{each.name or NO_USER} is due {format_gpus(each.fair_share * 1000)} GPUs, has "
+            f"{format_gpus(each.allocated * 1000)}, and {owed} GPU-seconds."
+        )

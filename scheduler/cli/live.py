@@ -162,7 +162,7 @@ def _extender(world: _World) -> contextlib.AbstractAsyncContextManager[Address]:
         binder=_binder(world),
         clock=world.clock,
         settings=settings,
-        tenant_of=parts.namespaces.tenant_of,
+        tenant_of=parts.leaf_of,
         claim=parts.grants.claim,
         gang_of=parts.owners.gang_of,
     )

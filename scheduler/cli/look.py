@@ -7,7 +7,7 @@ read are said not to be known.
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -59,7 +59,9 @@ class Look:
 
     def decide(self, *more: Pod) -> Plan:
         """Return what a round would decide now, about those that wait and about some more."""
-        return run_cycle(self.snapshot, self._waiting(*more), self.at, self.profile)
+        tree = self.parts.controller.tree.with_users(pod.tenant for pod in more)
+        seen = replace(self.snapshot, tenants=tuple(tree.tenants.values()))
+        return run_cycle(seen, self._waiting(*more), self.at, self.profile)
 
     def latest(self, pod: Pod) -> Latest:
         """Return when a waiting pod, its tenant's next, starts at the latest."""
@@ -98,7 +100,7 @@ class Look:
     def read(self, pod: PodJSON) -> Pod:
         """Return what `serve` would make of a pod."""
         parts = self.parts
-        known = parts.namespaces.tenant_of, parts.volumes.terms_of, parts.owners.gang_of
+        known = parts.leaf_of, parts.volumes.terms_of, parts.owners.gang_of
         return read_pod(pod, *known)
 
     def without(self, nodes: Collection[NodeName]) -> Withdrawal:

@@ -1,6 +1,7 @@
 """`equipoise tenants`: who is due what, and who has what."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 from scheduler.cli.look import cluster_options, looking
 from scheduler.cli.tables import show
 from scheduler.core.model.amounts import MILLI, format_gpus
-from scheduler.core.model.standing import Standing, TenantStanding
+from scheduler.core.model.standing import Standing, TenantStanding, UserStanding
 
 
 @click.command("tenants")
@@ -19,28 +20,43 @@ def tenants(*, kubeconfig: str | None, context: str | None, as_json: bool) -> No
     seen = looking(kubeconfig, context)
     standing = seen.standing(seen.decide())
     if as_json:
-        found = {"tenants": [_data(each) for each in standing.tenants], "jain": standing.jain}
+        users = [_user_data(each) for each in standing.users]
+        tenants = [_data(each) for each in standing.tenants]
+        found = {"tenants": tenants, "users": users, "jain": standing.jain}
         click.echo(json.dumps(found, indent=2))
         return
     show(
         ("tenant", "guarantee", "weight", "limit", "due", "has", "wants", "owed", "waiting"),
-        [_row(each) for each in standing.tenants],
+        list(_rows(standing)),
         closing=_closing(standing),
     )
     for stray in standing.strays:
         click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
 
 
-def _row(each: TenantStanding) -> tuple[str, ...]:
+def _rows(standing: Standing) -> Iterator[tuple[str, ...]]:
+    """Each tenant, and below it its users, who have neither guarantee nor weight nor limit."""
+    for tenant in standing.tenants:
+        yield _row(tenant)
+        for each in standing.users:
+            if each.tenant == tenant.name:
+                name = f"    {each.name or '(no user)'} (of {each.tenant})"
+                yield name, "", "", "", *_amounts(each)
+
+
+def _amounts(each: TenantStanding | UserStanding) -> tuple[str, ...]:
     amounts = (each.fair_share, each.allocated, each.demand)
+    held = (format_gpus(amount * 1000) for amount in amounts)
+    return *held, f"{each.lag:z.0f}", str(each.pending_pods)
+
+
+def _row(each: TenantStanding) -> tuple[str, ...]:
     return (
         each.name if each.parent is None else f"  {each.name} (of {each.parent})",
         _guarantee(each),
         f"{float(each.weight):g}",
         "–" if each.limit is None else format_gpus(each.limit * 1000),
-        *(format_gpus(amount * 1000) for amount in amounts),
-        f"{each.lag:z.0f}",
-        str(each.pending_pods),
+        *_amounts(each),
     )
 
 
@@ -70,6 +86,16 @@ def _data(each: TenantStanding) -> dict[str, Any]:
         "weight": float(each.weight),
         "limit": None if each.limit is None else float(each.limit),
         "priority": each.priority,
+        **_standing_data(each),
+    }
+
+
+def _user_data(each: UserStanding) -> dict[str, Any]:
+    return {"tenant": each.tenant, "name": each.name, **_standing_data(each)}
+
+
+def _standing_data(each: TenantStanding | UserStanding) -> dict[str, Any]:
+    return {
         "due": float(each.fair_share),
         "has": float(each.allocated),
         "wants": float(each.demand),

@@ -9,7 +9,7 @@ import click
 from scheduler.cli.look import cluster_options, looking
 from scheduler.cli.tables import show
 from scheduler.core.model.amounts import format_gpus
-from scheduler.core.model.standing import DeviceStanding, Standing
+from scheduler.core.model.standing import DeviceStanding, Slice, Standing
 
 CAUSES = {
     "devices": "too broken up",
@@ -55,7 +55,7 @@ def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
 
 def _row(each: DeviceStanding) -> tuple[str, ...]:
     promised = sum(piece.milli for piece in each.slices)
-    names = [f"{piece.pod} {format_gpus(piece.milli)}" for piece in each.slices]
+    names = [f"{piece.pod}{_of(piece)} {format_gpus(piece.milli)}" for piece in each.slices]
     more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (
         f"{each.node} ({each.owner}'s)" if each.owner else each.node,
@@ -66,6 +66,10 @@ def _row(each: DeviceStanding) -> tuple[str, ...]:
         f"{each.used_mib}/{each.memory_mib}",
         ", ".join(names[:SHOWN]) + more,
     )
+
+
+def _of(piece: Slice) -> str:
+    return f" ({piece.user})" if piece.user else ""
 
 
 def _closing(standing: Standing) -> str:

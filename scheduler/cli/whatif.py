@@ -10,8 +10,8 @@ import click
 import yaml
 
 from scheduler.cli.look import Look, admitted, cluster_options, looking
-from scheduler.core.model import names
 from scheduler.cli.withdrawing import show_withdrawal
+from scheduler.core.model import names
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.errors import InvalidFile
 from scheduler.core.model.ids import NodeName

@@ -17,7 +17,6 @@ from scheduler.controller.rounds import Rounds
 from scheduler.controller.standings import Moment
 from scheduler.controller.state import State
 from scheduler.controller.strays import Strays
-from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
@@ -29,7 +28,7 @@ from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
 from scheduler.core.model.standing import Standing
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Tenant, tenant_part
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.mixer import Mixer
 from scheduler.settings import Settings
@@ -133,16 +132,12 @@ class Controller:
 
     def restore(self, lags: Mapping[TenantName, float]) -> None:
         """Go on from these lags, GPU-seconds: somebody else kept them until now."""
-        self._state.sync()
-        self._state.lags.restore(self._clock.now(), lags)
+        self._state.restore(lags)
 
     def set_tenants(self, tenants: Iterable[Tenant]) -> None:
         """Replace the tenants; raise InvalidTenants, and then nothing has changed."""
-        tree = guaranteed(TenantTree(tenants), self._ledger.brought)
-        self._state.sync()
-        self._state.tree = tree
-        self._strays.look(self._ledger.nodes.values(), tree)
-        self._state.news.set()
+        self._state.set_tenants(tenants)
+        self._strays.look(self._ledger.nodes.values(), self._state.tree)
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Nodes are there, or changed: inventory, health, load, strangers' memory."""
@@ -193,6 +188,7 @@ class Controller:
             state.leave(uid)
         # What is bound has arrived: this is news from before.
         if not state.is_bound(uid):
+            state.meet((journey.pod.tenant,))
             state.journeys.see(journey, self._clock.now())
 
     def ungated(self, uid: PodUID) -> None:
@@ -319,4 +315,4 @@ class Controller:
         if since is not None or on_its_way:
             now = self._clock.now()
             turn = 0.0 if since is None else now - since
-            self._watcher.observe_wait(pod.tenant, now - pod.created, turn=turn)
+            self._watcher.observe_wait(tenant_part(pod.tenant), now - pod.created, turn=turn)

@@ -156,6 +156,12 @@ class Feed:
             else:
                 self._regroup(uid)
 
+    def retell_shared(self) -> None:
+        """Read the pods of namespaces again whose tenant is shared in another way from now on."""
+        for namespace, before in list(self._tenants.items()):
+            if before != self._tenant_of(namespace, ""):
+                self.retell(namespace)
+
     async def reserve_again(self) -> None:
         """Find a place for pods that were released and have none: they go before all that wait.
 
@@ -333,14 +339,16 @@ class Feed:
 
     def _move(self, namespace: str) -> None:
         """Have the tenant that the namespace belongs to now hold what its pods hold."""
-        tenant = self._tenant(namespace)
         for holding in list(self._ledger.holdings.values()):
-            if holding.bound and holding.pod.namespace == namespace:
-                self._controller.bound(replace(holding.pod, tenant=tenant), holding.placement)
+            pod = holding.pod
+            if holding.bound and pod.namespace == namespace:
+                now = replace(pod, tenant=self._tenant(namespace, pod.user))
+                self._controller.bound(now, holding.placement)
 
-    def _tenant(self, namespace: str) -> TenantName:
-        tenant = self._tenants[namespace] = self._tenant_of(namespace)
-        return tenant
+    def _tenant(self, namespace: str, user: str = "") -> TenantName:
+        # Of those who name no user: that it is shared by user shows in it.
+        self._tenants[namespace] = self._tenant_of(namespace, "")
+        return self._tenant_of(namespace, user)
 
     def _read(self, stored: PodJSON) -> Pod:
         return read_pod(stored, self._tenant, self._volumes_of, self._gangs.gang_of)

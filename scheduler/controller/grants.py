@@ -21,6 +21,7 @@ from scheduler.core.model.plans import Admit, Grant
 from scheduler.core.model.podreader import PodJSON, TenantOf, VolumesOf, read_pod
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.stored import mapping
+from scheduler.core.model.tenants import tenant_part
 
 ROUND_SECONDS = 1.0
 """While places are kept a round comes so often: many come at once, and some end in vain."""
@@ -79,7 +80,7 @@ class Grants:
                 state.ledger.reserve(wish, found.placement, expires=until)
         except LedgerError:
             return None
-        self._open[token] = wish.tenant, until
+        self._open[token] = tenant_part(wish.tenant), until
         self._ask_for_round()
         return Grant(token, found.nodes)
 
@@ -123,7 +124,7 @@ class Grants:
 
     def _is_sparing(self, wish: Pod) -> bool:
         """Whether the tenant has few places open, and none of them ended in vain lately."""
-        now, tenant = wish.created, wish.tenant
+        now, tenant = wish.created, tenant_part(wish.tenant)
         while self._open:
             oldest, (other, until) = next(iter(self._open.items()))
             if until > now:

@@ -10,6 +10,7 @@ from scheduler.core.ledger.snapshot import Held
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.plans import Plan
+from scheduler.core.model.tenants import tenant_part
 from scheduler.settings import Fairness
 
 
@@ -82,6 +83,7 @@ class LagBook:
         if seconds <= 0:
             return
         for name in (self._shares.keys() | held.keys()).difference(tree.inner):
-            service = self.service.setdefault(name, Service())
+            # What users were due and got is their tenant's.
+            service = self.service.setdefault(tenant_part(name), Service())
             service.due += float(self._shares.get(name, 0)) * seconds
             service.got += float(held.get(name, 0)) * seconds

@@ -73,16 +73,17 @@ class Loop:
         state, now = self._state, self._state.clock.now()
         self._decided = now
         state.expire()
+        state.forget_users()
         if not state.active:
             self._counted = now
             return
         await self.before_round()
         state.settled = state.active
         pending, delayed = state.pending(now)
-        snapshot, tree = state.snapshot(), state.tree
+        snapshot, tenants = state.snapshot(), state.tenants
         note = self._noting(snapshot, pending, now)
         outcome = await self._rounds.decide(snapshot, pending, now, mix=state.mixer.mix)
-        if not state.decides_for(tree):
+        if not state.decides_for(tenants):
             # Decided in somebody else's place, or for tenants that are others by now.
             return
         note(outcome.plan)

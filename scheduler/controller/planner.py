@@ -50,7 +50,7 @@ class Planner:
         Nodes that the pod's constraints exclude, as far as we know, come after all others:
         kube-scheduler, which offers them, may know more.
         """
-        tree = self._tree()
+        tree = self._tree().with_users((pod.tenant,))
         if (refusal := tenantless(tree, pod)) is not None:
             return refusal
         rows = self._ledger.columns.row
@@ -65,7 +65,7 @@ class Planner:
 
     def anywhere(self, pod: Pod) -> Admit | None:
         """Return the best place of all, as a round would choose it; None if there is none."""
-        tree = self._tree()
+        tree = self._tree().with_users((pod.tenant,))
         if not pod.request.devices or tenantless(tree, pod) is not None:
             return None
         among = self._ledger.eligibility.now(pod.constraints)

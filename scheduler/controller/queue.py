@@ -7,6 +7,7 @@ from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.plans import Hold
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Waiting
+from scheduler.core.model.tenants import tenant_part, user_part
 from scheduler.core.model.verdicts import Reason, Verdict
 
 QUIET = frozenset(
@@ -112,7 +113,15 @@ def first_of(pods: Iterable[Pod]) -> dict[TenantName, Pod]:
 def waiting(judged: Iterable[tuple[Pod, Verdict]]) -> list[Waiting]:
     """Return who waits and why, the longest first."""
     listed = [
-        Waiting(pod.uid, pod.key, pod.tenant, pod.request.describe(), pod.created, verdict)
+        Waiting(
+            uid=pod.uid,
+            pod=pod.key,
+            tenant=tenant_part(pod.tenant),
+            request=pod.request.describe(),
+            since=pod.created,
+            verdict=verdict,
+            user=user_part(pod.tenant),
+        )
         for pod, verdict in judged
     ]
     return sorted(listed, key=lambda each: (each.since, each.uid))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from scheduler.controller.lagbook import LagBook
 from scheduler.controller.lives import Lives
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
+from scheduler.controller.users import over
 from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
@@ -26,6 +27,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
+from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.mixer import LEAST_REMEMBERED, Mixer
 from scheduler.settings import Packing, Settings
 
@@ -36,11 +38,12 @@ class State:
     What is held changes here, so that lag is integrated up to that moment. `news` asks for a round.
     `next_since` (seconds): when a pod that left had become its tenant's next. One that isn't
     `active` only follows. `plan` is the last round's, `memory` what it left to the next one,
-    `rounds` counts them.
+    `rounds` counts them. `tree` is of the `tenants`, and of users who are there.
     """
 
     def __init__(self, ledger: Ledger, *, clock: Clock, settings: Settings, active: bool) -> None:
         self.ledger, self.clock, self.active = ledger, clock, active
+        self.tenants: tuple[Tenant, ...] = ()
         self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
         self.lags = LagBook(settings.fairness, now=clock.now())
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
@@ -60,19 +63,56 @@ class State:
         # A round is under way; and one that began with those on their way has been, since it acts.
         self.deciding, self.settled = False, active
 
+    # ------------------------------------------------------------------------------ who shares
+
+    def set_tenants(self, tenants: Iterable[Tenant]) -> None:
+        """Replace the tenants; raise InvalidTenants, and then nothing has changed."""
+        tree = guaranteed(TenantTree(tenants), self.ledger.brought)
+        self.sync()
+        self.tenants = tuple(tree.tenants.values())
+        self.tree = tree.with_users(self.tree.users)
+        self.news.set()
+
+    def meet(self, leaves: Iterable[TenantName]) -> None:
+        """Have those of these leaves in the tree that are users it lacks."""
+        self.tree = self.tree.with_users(leaves)
+
+    def forget_users(self) -> None:
+        """Have none in the tree that are away, but for what they owe."""
+        if not self.tree.users:
+            return
+        there = {pod.tenant for pod in self.queue.pods.values()}
+        there.update(leaving.admit.pod.tenant for leaving in self.departures.values())
+        there.update(journey.pod.tenant for journey in self.journeys)
+        there.update(self.ledger.held)
+        self.tree = self.tree.without_users(over(self.tree, there, self.lags.values))
+
+    def restore(self, lags: Mapping[TenantName, float]) -> None:
+        """Go on from these lags (GPU-seconds), which somebody else kept until now."""
+        self.meet(lags)
+        self.sync()
+        self.lags.restore(self.clock.now(), lags)
+
     # ---------------------------------------------------------------------------- what is held
 
     def sync(self) -> None:
         """Bring lag up to now, with what is held."""
-        self.lags.advance(self.clock.now(), self.tree, self.ledger.held)
+        self._note(self.clock.now())
+
+    def _note(self, now: float) -> None:
+        held = self.ledger.held
+        if not held.keys() <= self.tree.tenants.keys():
+            # The extender booked for a user that no watch has told of yet.
+            self.meet(held)
+        self.lags.advance(now, self.tree, held)
 
     @contextmanager
     def change(self) -> Iterator[None]:
         """Integrate lag up to the change, and take note of it, at one and the same moment."""
         now = self.clock.now()
-        self.lags.advance(now, self.tree, self.ledger.held)
+        self._note(now)
         yield
-        self.lags.advance(now, self.tree, self.ledger.held)
+        self._note(now)
 
     def reserve(self, pod: Pod, placement: Placement) -> None:
         """Reserve without a time limit; raise LedgerError, and then nothing has changed."""
@@ -162,6 +202,7 @@ class State:
     def line_up(self, pod: Pod) -> None:
         """Put a pod in line, or describe it anew; what is known already is no news."""
         if self.queue.pods.get(pod.uid) != pod:
+            self.meet((pod.tenant,))
             self.queue.put(pod)
             self.news.set()
 
@@ -209,9 +250,12 @@ class State:
         left = [pod for pod in pods if not self.backoffs.holds(pod.uid, now)]
         return left, set(self._with_parents(pod.tenant for pod in alone))
 
-    def decides_for(self, tree: TenantTree) -> bool:
-        """Whether what was decided for these tenants may be carried out still."""
-        return self.active and self.tree is tree
+    def decides_for(self, tenants: Sequence[Tenant]) -> bool:
+        """Whether what was decided for these tenants may be carried out still.
+
+        Users come and go all the time: a round that knew fewer of them is as good.
+        """
+        return self.active and self.tenants is tenants
 
     def follow_nodes(self) -> bool:
         """Let contributed guarantees be what nodes come to now; return whether one moved."""

@@ -46,6 +46,7 @@ def tenant(stored: Stored) -> Tenant:
             contributed=contributed,
             defrag_until=until,
             defrag_moves=moves,
+            by_user=spec.get("shareByUser") is True,
         )
     except InvalidInput as problem:
         raise InvalidInput(f'tenant "{name}": {problem}') from None

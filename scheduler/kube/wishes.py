@@ -1,10 +1,12 @@
 """What a status should say, and whether it says so already."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.core.model.standing import Standing, TenantStanding
 from scheduler.core.model.stored import Stored, mapping
+from scheduler.core.model.tenants import user_leaf
 from scheduler.kube import gpunodestatus, lagline, tenantstatus
 from scheduler.kube.client import JSON
 from scheduler.kube.conditions import find, same
@@ -73,10 +75,16 @@ def tenant_wish(
 
 
 def lines(standing: Standing) -> Mapping[str, Stored]:
-    """Return the line of each tenant's lag as things stand."""
-    steep = lagline.slopes_of(standing)
+    """Return the line of each tenant's lag as things stand, with those of its users."""
+    steep, at = lagline.slopes_of(standing), standing.at
+    users = defaultdict[str, list[tuple[str, JSON]]](list)
+    for each in standing.users:
+        slope = steep[user_leaf(each.tenant, each.name)]
+        users[each.tenant].append((each.name, lagline.line(each.lag, slope, at)))
     return {
-        each.name: lagline.line(each.lag, steep[each.name], standing.at)
+        each.name: lagline.with_users(
+            lagline.line(each.lag, steep[each.name], at), users[each.name]
+        )
         for each in standing.tenants
     }
 
@@ -87,7 +95,8 @@ def _lag(before: Stored | None, line: Stored | None, at: float) -> tuple[Stored 
         return None, False
     if before is None:
         # Nobody needs to be told that nothing was ever owed.
-        return (line if line["gpuSeconds"] or line["slope"] else None), False
+        told = line["gpuSeconds"] or line["slope"] or "users" in line
+        return (line if told else None), False
     if lagline.same_line(before, line):
         return before, False
     return (before, True) if lagline.too_soon(before, at) else (line, False)

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.standing import Standing
+from scheduler.core.model.tenants import tenant_part
 from scheduler.telemetry import catalogue
 from scheduler.telemetry.catalogue import Spec
 from scheduler.telemetry.gauges import gauges
@@ -57,8 +58,9 @@ class Metrics:
 
     def observe_loss(self, pod: Pod, gpu_seconds: float) -> None:
         """A pod was stopped for another one, after so much work."""
-        self._losers.add(pod.tenant)
-        self._lost.labels(pod.tenant).inc(max(0.0, gpu_seconds))
+        tenant = tenant_part(pod.tenant)
+        self._losers.add(tenant)
+        self._lost.labels(tenant).inc(max(0.0, gpu_seconds))
 
     def observe_hold(self, reason: str, pod_seconds: float) -> None:
         """Pods waited for that reason, for so long in all."""

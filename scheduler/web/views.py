@@ -15,11 +15,15 @@ from scheduler.core.model.standing import (
     Slice,
     Standing,
     TenantStanding,
+    UserStanding,
     Waiting,
 )
 
 GROUPS = 50
 """The most groups of waiting pods that are listed."""
+
+USERS = 20
+"""The most users that a tenant lists."""
 
 EXAMPLES = 3
 """The most pods that a group names."""
@@ -52,10 +56,24 @@ class Cluster(TypedDict):
     pending_pods: int
 
 
+class User(TypedDict):
+    """One user of a tenant that is shared by user; `name` "" for pods that name none."""
+
+    name: str
+    fair_share: float
+    allocated: float
+    demand: float
+    ratio: float | None
+    lag: float
+    pending_pods: int
+    running_pods: int
+
+
 class Tenant(TypedDict):
     """One tenant; `ratio` is allocated ÷ fair share, null where nothing is due.
 
     `contributed`: its guarantee is what it `brought` less what of that is `missing` now.
+    `users` are those who hold or are owed most, USERS at most.
     """
 
     name: str
@@ -75,13 +93,16 @@ class Tenant(TypedDict):
     lag: float
     pending_pods: int
     running_pods: int
+    users: list[User]
+    more_users: int
 
 
 class Part(TypedDict):
-    """What one pod holds of one GPU; not `bound` means reserved for it."""
+    """What one pod holds of one GPU; not `bound` means reserved for it. `user`: whose, or ""."""
 
     pod: str
     tenant: str
+    user: str
     gpus: float
     memory_mib: int
     bound: bool
@@ -149,7 +170,7 @@ def state(standing: Standing, *, title: str = "", facts: Sequence[str] = ()) -> 
         title=title,
         facts=[*facts, *(stray.sentence for stray in standing.strays)],
         cluster=_cluster(standing),
-        tenants=[_tenant(tenant) for tenant in standing.tenants],
+        tenants=_tenants(standing),
         nodes=_nodes(standing.devices),
         waiting=_queue(standing.waiting),
     )
@@ -186,7 +207,14 @@ def _fragments(standing: Standing) -> Fragments:
     )
 
 
-def _tenant(tenant: TenantStanding) -> Tenant:
+def _tenants(standing: Standing) -> list[Tenant]:
+    users: dict[str, list[UserStanding]] = {}
+    for each in standing.users:
+        users.setdefault(each.tenant, []).append(each)
+    return [_tenant(tenant, users.get(tenant.name, ())) for tenant in standing.tenants]
+
+
+def _tenant(tenant: TenantStanding, users: Sequence[UserStanding]) -> Tenant:
     due, got = tenant.fair_share, tenant.allocated
     return Tenant(
         name=tenant.name,
@@ -206,7 +234,27 @@ def _tenant(tenant: TenantStanding) -> Tenant:
         lag=round(tenant.lag, 3),
         pending_pods=tenant.pending_pods,
         running_pods=tenant.running_pods,
+        users=[_user(user) for user in sorted(users, key=_weightiest_first)[:USERS]],
+        more_users=max(0, len(users) - USERS),
     )
+
+
+def _user(user: UserStanding) -> User:
+    due, got = user.fair_share, user.allocated
+    return User(
+        name=user.name,
+        fair_share=gpus(due),
+        allocated=gpus(got),
+        demand=gpus(user.demand),
+        ratio=gpus(got / due) if due else None,
+        lag=round(user.lag, 3),
+        pending_pods=user.pending_pods,
+        running_pods=user.running_pods,
+    )
+
+
+def _weightiest_first(user: UserStanding) -> tuple[Fraction, float, str]:
+    return -user.demand, -abs(user.lag), user.name
 
 
 def _nodes(devices: Iterable[DeviceStanding]) -> list[Node]:
@@ -235,6 +283,7 @@ def _part(part: Slice) -> Part:
     return Part(
         pod=part.pod,
         tenant=part.tenant,
+        user=part.user,
         gpus=part.milli / MILLI,
         memory_mib=part.memory_mib,
         bound=part.bound,

@@ -48,12 +48,14 @@ class Rules:
     request gets as runtimeClassName if it names none; "" sets none. `driver_limits`: every managed
     node's driver can limit memory; elsewhere NVIDIA's hook would fail to start the container.
     `owners`: kinds of objects that say how many pods start together.
+    `label_users`: a pod with a request is labelled with who creates it.
     """
 
     take_over: tuple[str, ...] = ()
     runtime_class: str = ""
     driver_limits: bool = False
     owners: Owners = field(default_factory=Owners)
+    label_users: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,18 @@ def concerns(pod: JSON, rules: Rules) -> bool:
     )
 
 
-def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
+def mutate(
+    pod: JSON, rules: Rules, places: Granting = NO_GRANTS, *, user: str | None = None
+) -> Draft:
     """Return what makes the pod ours; raise InvalidRequest with one sentence if it can't be.
 
     A pod without a request keeps all but its view of GPUs, and a schedulerName that we take over.
     `places`: who may give it a place at once. One that it has already is given up, and it is looked
-    at anew.
+    at anew. `user`: what it is labelled with; None: its label stays.
     """
     token = mapping(mapping(pod, "metadata"), "annotations").get(names.GRANTED)
     if token is not None and places.take_back(str(token), pod):
-        draft = mutate(granting.without_place(pod), rules, places)
+        draft = mutate(granting.without_place(pod), rules, places, user=user)
         return Draft((*granting.taken_off(pod), *draft.ops), draft.warnings)
     request = parse_request(pod)
     parse_preemptible(pod)
@@ -97,7 +101,8 @@ def mutate(pod: JSON, rules: Rules, places: Granting = NO_GRANTS) -> Draft:
     _refuse_other_gpus(pod)
     _refuse_our_notes(pod)
     if request.devices:
-        return _asking(pod, request, rules, places)
+        labels = {names.USER_LABEL: user} if rules.label_users and user is not None else {}
+        return _asking(pod, request, rules, places, labels)
     ops = _wired(pod, (), environment.OF_OTHERS)
     if mapping(pod, "spec").get("schedulerName") in rules.take_over:
         ops.append(patches.put(names.SCHEDULER_NAME, "spec", "schedulerName"))
@@ -115,7 +120,9 @@ def mutate_debug(pod: JSON, before: JSON) -> Draft:
     return Draft(tuple(ops))
 
 
-def _asking(pod: JSON, request: Request, rules: Rules, places: Granting) -> Draft:
+def _asking(
+    pod: JSON, request: Request, rules: Rules, places: Granting, labels: Mapping[str, str]
+) -> Draft:
     metadata, spec = mapping(pod, "metadata"), mapping(pod, "spec")
     _refuse_node(spec)
     targets, whole = parse_gpu_containers(pod), containers_asking(pod)
@@ -124,8 +131,10 @@ def _asking(pod: JSON, request: Request, rules: Rules, places: Granting) -> Draf
     tolerations = () if _tolerates(spec) else (TOLERATION,)
     changed, wired = _changed(spec, rules), _wired(pod, targets, share)
     # Last of all: a pod that is refused takes no place.
-    turn, granted = _turn(pod, tolerations, places)
+    labelled = {**metadata, "labels": {**mapping(metadata, "labels"), **labels}}
+    turn, granted = _turn({**pod, "metadata": labelled}, tolerations, places)
     ops = [
+        *patches.merge(metadata, labels, "metadata", "labels"),
         *patches.merge(metadata, {**notes, **granted}, "metadata", "annotations"),
         *patches.merge(pod, changed, "spec"),
         *turn,

@@ -13,6 +13,7 @@ from scheduler.webhook import mutation
 from scheduler.webhook.granting import Granting, OthersGrants
 from scheduler.webhook.mutation import NO_GRANTS, Draft, Rules
 from scheduler.webhook.patches import JSON, Op
+from scheduler.webhook.requesters import requester
 
 MIRROR = "kubernetes.io/config.mirror"
 """Carried by a static pod's picture, which only its own kubelet makes."""
@@ -64,7 +65,8 @@ def _changes(request: JSON, pod: JSON, rules: Rules, places: Granting) -> Draft:
     match request.get("operation"), request.get("subResource") or "":
         case "CREATE", "":
             metadata = {**mapping(pod, "metadata"), "namespace": request.get("namespace")}
-            return mutation.mutate({**pod, "metadata": metadata}, rules, places)
+            user = requester(request)
+            return mutation.mutate({**pod, "metadata": metadata}, rules, places, user=user)
         case "UPDATE", "ephemeralcontainers":
             return mutation.mutate_debug(pod, mapping(request, "oldObject"))
     return Draft()

@@ -156,7 +156,9 @@ def _finds_room(ours: Equipoise, pod: Pod) -> bool:
         tree=lambda: ours.controller.tree,
         mix=lambda: ours.controller.mixer.mix,
     )
-    return isinstance(planner(read_pod(pod, TenantName), pinned_to(pod)), Placement)
+    return isinstance(
+        planner(read_pod(pod, lambda name, _user: TenantName(name)), pinned_to(pod)), Placement
+    )
 
 
 @contextlib.asynccontextmanager

@@ -106,7 +106,7 @@ class Hands:
         }
         stored = self.api.post(self.pods, {"metadata": metadata, "spec": {**body, **spec}})
         self.known[PodUID(stored["metadata"]["uid"])] = stored
-        return read_pod(stored, TenantName)
+        return read_pod(stored, lambda name, _user: TenantName(name))
 
     def get(self, pod: Pod) -> JSON:
         return self.api.get(f"{self.pods}/{pod.name}")

@@ -81,6 +81,7 @@ def device(uuid: str = "GPU-1", **fields: Any) -> JSON:
         ({"maxRuntime": "long"}, "maxRuntime", "must be a duration such as"),
         ({"maxRuntime": "0h"}, "maxRuntime", "must be a duration such as"),
         ({"maxRuntime": "1.5h"}, "maxRuntime", "must be a duration such as"),
+        ({"shareByUser": "yes"}, "shareByUser", "must be of type boolean"),
         ({"weight": -1}, "weight", NUMBER),
         ({"weight": 0.0001}, "weight", TOO_FINE),
         ({"priority": 1_000_001}, "priority", WHOLE),
@@ -114,6 +115,7 @@ def test_a_tenants_name_fits_a_label(api: Api) -> None:
         {"limit": 0},
         {"maxRuntime": "9999d99999h999999m99999999s"},
         {"maxRuntime": "1h30m"},
+        {"shareByUser": True},
         {"guarantee": 1_000_000, "limit": 1_000_000},
         {"guarantee": "contributed", "limit": 2},
     ],
@@ -167,7 +169,15 @@ def test_kubectl_tells_the_tenants_story(plane: ControlPlane, api: Api, made: li
         "demandGPUs": 7.5,
         "pendingPods": 9,
         "runningPods": 6,
-        "lag": {"gpuSeconds": -12.5, "slope": 0.25, "at": SINCE},
+        "lag": {
+            "gpuSeconds": -12.5,
+            "slope": 0.25,
+            "at": SINCE,
+            "users": [
+                {"name": "", "gpuSeconds": -1.5, "slope": 0.5},
+                {"name": "jo", "gpuSeconds": 1.5, "slope": -0.5},
+            ],
+        },
         "conditions": [condition("Valid", "True", "Valid"), condition("Served", "True", "Served")],
     }
     api.patch(f"{TENANTS}/lab/status", {"status": status})

@@ -60,8 +60,8 @@ class World:
         """No place was kept for any pod."""
         return False
 
-    def tenant_of(self, namespace: str) -> TenantName:
-        return TenantName(self.tenant(namespace))
+    def tenant_of(self, namespace: str, user: str) -> TenantName:
+        return self.controller.tree.leaf_of(TenantName(self.tenant(namespace)), user)
 
     def tenant(self, namespace: str) -> str:
         return self.tenants.get(namespace, namespace)

@@ -139,8 +139,9 @@ class Universe:
             tenant_of=self._tenant,
         )
 
-    def _tenant(self, namespace: str) -> TenantName:
-        return TenantName(self.tenants.get(namespace, namespace))
+    def _tenant(self, namespace: str, user: str) -> TenantName:
+        tenant = TenantName(self.tenants.get(namespace, namespace))
+        return self.controller.tree.leaf_of(tenant, user)
 
     # --------------------------------------------------------------- what carries out: an Applier
 

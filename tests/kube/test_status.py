@@ -7,10 +7,17 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from pytest import approx
 
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
-from scheduler.core.model.standing import DeviceStanding, Slice, Standing, TenantStanding
+from scheduler.core.model.standing import (
+    DeviceStanding,
+    Slice,
+    Standing,
+    TenantStanding,
+    UserStanding,
+)
 from scheduler.kube.client import Patch
 from scheduler.kube.errors import Unreachable
 from scheduler.kube.nodebook import NodeBook
@@ -256,6 +263,55 @@ async def test_lag_is_written_once_a_minute_at_most() -> None:
     assert second["a"]["lag"] == first
     assert second["a"]["allocatedGPUs"] == 2
     assert (await world.written(after=21.0))["a"]["lag"]["slope"] == 0.0
+
+
+def _user(name: str, lag: float, *, held: int, tenant: str = "a") -> UserStanding:
+    amounts = {"fair_share": Fraction(1), "allocated": Fraction(held), "demand": Fraction(4)}
+    return UserStanding(
+        tenant=TenantName(tenant), name=name, lag=lag, pending_pods=1, running_pods=1, **amounts
+    )
+
+
+def _shared(world: World, *users: UserStanding) -> None:
+    world.stand(_tenant("a"))
+    world.standing = replace(world.standing, users=users)
+
+
+async def test_the_lags_of_users_are_told_with_their_tenant_s_and_gone_on_with() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    _shared(world, _user("", -20.0, held=2), _user("jo", 20.0, held=0), _user("al", 0.0, held=1))
+    lag = (await world.written())["a"]["lag"]
+    assert (lag["gpuSeconds"], lag["slope"]) == (0.0, 0.0)
+    assert lag["users"] == [
+        {"name": "", "gpuSeconds": -20.0, "slope": -1.0},
+        {"name": "jo", "gpuSeconds": 20.0, "slope": 1.0},
+    ]
+    stored = tenant_json("a") | {"status": {"lag": lag}}
+    found = lags_of([stored], world.clock.now() + 10.0)
+    assert found == {"a": 0.0, "a/": approx(-30.0, abs=0.1), "a/jo": approx(30.0, abs=0.1)}
+
+
+async def test_a_user_s_line_that_bends_is_a_line_to_be_written() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    _shared(world, _user("al", -20.0, held=2), _user("jo", 20.0, held=0))
+    await world.written()
+    _shared(world, _user("al", -120.0, held=2), _user("jo", 120.0, held=0))
+    assert not await world.written(after=100.0)
+    _shared(world, _user("al", -120.0, held=1), _user("jo", 120.0, held=1))
+    assert (await world.written(after=61.0))["a"]["lag"]["users"][0]["slope"] == 0.0
+    # Who is gone, and owed nothing, is told no more.
+    _shared(world)
+    assert "users" not in (await world.written(after=61.0))["a"]["lag"]
+
+
+async def test_of_many_users_those_are_told_who_matter_most() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    _shared(world, *(_user(f"u{number:03}", float(number), held=1) for number in range(150)))
+    users = (await world.written())["a"]["lag"]["users"]
+    assert [each["name"] for each in users] == [f"u{number:03}" for number in range(50, 150)]
 
 
 async def test_what_was_never_owed_is_not_told() -> None:

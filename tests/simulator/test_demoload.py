@@ -46,7 +46,9 @@ def test_every_pod_can_be_read_and_says_how_long_it_runs() -> None:
     keys = set()
     for each in load:
         metadata = each.pod["metadata"]
-        pod = read_pod({**each.pod, "metadata": {**metadata, "uid": "u"}}, TenantName)
+        pod = read_pod(
+            {**each.pod, "metadata": {**metadata, "uid": "u"}}, lambda name, _user: TenantName(name)
+        )
         assert (pod.problem, pod.tenant) == ("", metadata["namespace"])
         assert pod.request.devices
         runs = float(metadata["annotations"][SECONDS])

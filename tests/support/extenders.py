@@ -140,7 +140,7 @@ def service(
     )
 
 
-def tenant_of(namespace: str) -> TenantName:
+def tenant_of(namespace: str, _user: str) -> TenantName:
     return TenantName(f"team-{namespace}")
 
 

@@ -4,9 +4,9 @@ import json
 from fractions import Fraction
 
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
-from scheduler.core.model.standing import Standing
+from scheduler.core.model.standing import Standing, UserStanding
 from scheduler.core.model.verdicts import Reason, Verdict
-from scheduler.web.views import EXAMPLES, GROUPS, state
+from scheduler.web.views import EXAMPLES, GROUPS, USERS, state
 from tests.support.standings import Story, device, piece, tenant, waiting
 
 
@@ -22,6 +22,22 @@ def test_amounts_are_decimals_of_gpus() -> None:
     assert (row["allocated"], row["limit"], row["fair_share"]) == (0.125, 0.1, 0.333333333)
     assert row["ratio"] == 0.375
     assert state(standing)["cluster"]["free"] == 1.25
+
+
+def test_a_tenant_lists_its_users_those_who_want_most_first() -> None:
+    def user(number: int) -> UserStanding:
+        some = Fraction(1, 2)
+        whose = TenantName("vision")
+        return UserStanding(whose, f"u{number:02}", some, some / 2, Fraction(number), 1.5, 1, 2)
+
+    users = tuple(user(number) for number in range(USERS + 5))
+    standing = Standing(at=0.0, tenants=(tenant(), tenant("speech")), users=users)
+    vision, speech = state(standing)["tenants"]
+    assert [each["name"] for each in vision["users"]] == [
+        f"u{number:02}" for number in range(USERS + 4, 4, -1)
+    ]
+    assert vision["users"][0]["ratio"] == 0.5
+    assert (vision["more_users"], speech["users"], speech["more_users"]) == (5, [], 0)
 
 
 def test_a_tenant_that_is_due_nothing_has_no_ratio() -> None:

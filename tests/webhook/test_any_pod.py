@@ -61,6 +61,7 @@ RULES = st.builds(
     take_over=st.sampled_from([(), ("kai",)]),
     runtime_class=st.sampled_from(["", "nvidia"]),
     driver_limits=st.booleans(),
+    label_users=st.booleans(),
 )
 
 

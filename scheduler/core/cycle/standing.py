@@ -1,6 +1,8 @@
 """How everybody stands after a round: pure, from ledger, plan and lags."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -20,8 +22,10 @@ from scheduler.core.model.standing import (
     Standing,
     Stray,
     TenantStanding,
+    UserStanding,
     Waiting,
 )
+from scheduler.core.model.tenants import tenant_part, user_part
 from scheduler.core.packing.fragments import fragments
 from scheduler.core.packing.mix import Mix
 
@@ -38,7 +42,8 @@ def stand(
 ) -> Standing:
     """Gather the standing at `now` (seconds since the epoch)."""
     columns = ledger.columns
-    tenants = tuple(_tenants(ledger, tree, plan, lags, waiting))
+    tally = _Tally.of(ledger, tree, waiting)
+    tenants = tuple(_tenants(ledger, tree, plan, lags, tally))
     return Standing(
         at=now,
         tenants=tenants,
@@ -52,6 +57,7 @@ def stand(
         oversold_milli=oversold_milli(columns),
         lacks=plan.lacks,
         strays=tuple(strays(ledger.nodes.values(), tree)),
+        users=tuple(_users(tree, plan, lags, tally)),
     )
 
 
@@ -78,38 +84,64 @@ def oversold_milli(columns: Columns) -> int:
     return int(np.maximum(by_share, by_memory).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Of all in the tree: milli-GPU held, pods that run and that wait."""
+
+    held: Mapping[TenantName, int]
+    running: Mapping[TenantName, int]
+    pending: Mapping[TenantName, int]
+
+    @classmethod
+    def of(cls, ledger: Ledger, tree: TenantTree, waiting: Iterable[Waiting]) -> "_Tally":
+        queued = Counter(tree.leaf_of(each.tenant, each.user) for each in waiting)
+        return cls(
+            held=tree.roll_up({name: held.milli for name, held in ledger.held.items()}, 0),
+            running=tree.roll_up({name: held.pods for name, held in ledger.held.items()}, 0),
+            pending=tree.roll_up(queued, 0),
+        )
+
+
 def _tenants(
-    ledger: Ledger,
-    tree: TenantTree,
-    plan: Plan,
-    lags: Mapping[TenantName, float],
-    waiting: Iterable[Waiting],
+    ledger: Ledger, tree: TenantTree, plan: Plan, lags: Mapping[TenantName, float], tally: _Tally
 ) -> Iterable[TenantStanding]:
-    held = tree.roll_up({name: held.milli for name, held in ledger.held.items()}, 0)
-    running = tree.roll_up({name: held.pods for name, held in ledger.held.items()}, 0)
-    queued: dict[TenantName, int] = {}
-    for each in waiting:
-        queued[each.tenant] = queued.get(each.tenant, 0) + 1
-    pending = tree.roll_up(queued, 0)
     brought = roll_up(tree, ledger.brought)
     for name in tree.names:
         tenant = tree.tenants[name]
+        if tenant.user:
+            continue
         yield TenantStanding(
             name=name,
             parent=tenant.parent,
-            leaf=tree.is_leaf(name),
+            leaf=tree.takes_pods(name),
             guarantee=tenant.guarantee,
             weight=tenant.weight,
             limit=tenant.limit,
             priority=tenant.priority,
             fair_share=plan.shares.get(name, Fraction(0)),
-            allocated=Fraction(held[name], MILLI),
+            allocated=Fraction(tally.held[name], MILLI),
             demand=plan.demand.get(name, Fraction(0)),
             lag=lags.get(name, 0.0),
-            pending_pods=pending[name],
-            running_pods=running[name],
+            pending_pods=tally.pending[name],
+            running_pods=tally.running[name],
             contributed=tenant.contributed,
             brought=brought[name],
+        )
+
+
+def _users(
+    tree: TenantTree, plan: Plan, lags: Mapping[TenantName, float], tally: _Tally
+) -> Iterable[UserStanding]:
+    for leaf in tree.users:
+        yield UserStanding(
+            tenant=tenant_part(leaf),
+            name=user_part(leaf),
+            fair_share=plan.shares.get(leaf, Fraction(0)),
+            allocated=Fraction(tally.held[leaf], MILLI),
+            demand=plan.demand.get(leaf, Fraction(0)),
+            lag=lags.get(leaf, 0.0),
+            pending_pods=tally.pending[leaf],
+            running_pods=tally.running[leaf],
         )
 
 
@@ -124,10 +156,11 @@ def _devices(ledger: Ledger) -> Iterable[DeviceStanding]:
 
 def _slices(holding: Holding) -> Iterable[tuple[DeviceUUID, Slice]]:
     pod = holding.pod
+    tenant, user = tenant_part(pod.tenant), user_part(pod.tenant)
     for slot in holding.placement.slots:
         yield (
             slot.uuid,
-            Slice(pod.uid, pod.key, pod.tenant, slot.milli, slot.memory_mib, holding.bound),
+            Slice(pod.uid, pod.key, tenant, slot.milli, slot.memory_mib, holding.bound, user),
         )
 
 

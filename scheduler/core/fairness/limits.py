@@ -29,9 +29,11 @@ def over_guarantee(
     For non-preemptible pods: `held_fixed` is the milli-GPU that they hold, for every tenant. The
     rule has no exception: a parent without a guarantee has none to pass on, so below it nothing
     is non-preemptible. Otherwise the children's promises could add up to more than the cluster,
-    with no pod left that may be stopped.
+    with no pod left that may be stopped. A user has none, and lives on its tenant's.
     """
     for name in tree.path(leaf):
+        if tree.tenants[name].user:
+            continue
         if held_fixed[name] + milli > tree.tenants[name].guarantee * MILLI:
             return name
     return None

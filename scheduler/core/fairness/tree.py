@@ -1,12 +1,12 @@
 """The tenant tree: who is below whom, checked once and read often."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import TypeVar
 
 from scheduler.core.model.errors import InvalidTenants
 from scheduler.core.model.ids import TenantName
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Tenant, tenant_part, user_leaf
 
 Amount = TypeVar("Amount", int, float, Fraction)
 
@@ -72,6 +72,43 @@ class TenantTree:
         """Whether nobody is below it, so that it may have pods."""
         return name not in self._children
 
+    def is_by_user(self, name: TenantName) -> bool:
+        """Whether its users share what it gets; never where there are tenants below it."""
+        tenant = self.tenants.get(name)
+        if tenant is None or not tenant.by_user:
+            return False
+        below = self.children(name)
+        return not below or self.tenants[below[0]].user
+
+    def takes_pods(self, name: TenantName) -> bool:
+        """Whether it is a tenant that namespaces may belong to: below it are users, or nobody."""
+        return self.is_leaf(name) or self.is_by_user(name)
+
+    def leaf_of(self, tenant: TenantName, user: str) -> TenantName:
+        """Return whose share a pod of that tenant and user counts for."""
+        return user_leaf(tenant, user) if self.is_by_user(tenant) else tenant
+
+    @property
+    def users(self) -> tuple[TenantName, ...]:
+        """The leaves that stand for users."""
+        return tuple(name for name in self.leaves if self.tenants[name].user)
+
+    def with_users(self, leaves: Iterable[TenantName]) -> "TenantTree":
+        """Return the tree with those of these leaves that are users of tenants shared by user."""
+        known = self.tenants
+        more = [
+            Tenant(leaf, parent=tenant, user=True)
+            for leaf in set(leaves).difference(known)
+            if (tenant := tenant_part(leaf)) != leaf and self.is_by_user(tenant)
+        ]
+        return TenantTree((*known.values(), *more)) if more else self
+
+    def without_users(self, leaves: Collection[TenantName]) -> "TenantTree":
+        """Return the tree without these, which are users."""
+        if not leaves:
+            return self
+        return TenantTree(each for name, each in self.tenants.items() if name not in leaves)
+
     def path(self, name: TenantName) -> tuple[TenantName, ...]:
         """Return the tenants from the top down to this one, itself included."""
         known = self._paths.get(name)
@@ -112,6 +149,8 @@ def _by_name(tenants: Iterable[Tenant]) -> dict[TenantName, Tenant]:
     for tenant in tenants:
         if not tenant.name:
             raise InvalidTenants("a tenant has no name; give it one")
+        if "/" in tenant.name and not tenant.user:
+            raise InvalidTenants(f'tenant "{tenant.name}": write its name without a slash')
         if tenant.name in known:
             raise InvalidTenants(f'tenant "{tenant.name}" is there twice; keep one of them')
         _check_amounts(tenant)

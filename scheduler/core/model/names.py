@@ -14,6 +14,9 @@ MAX_RUNTIME = PREFIX + "max-runtime"
 GANG = PREFIX + "gang"
 GANG_SIZE = PREFIX + "gang-size"
 
+# A label, for its value is what people select by; set by a tenant, or by the webhook.
+USER_LABEL = PREFIX + "user"
+
 # Written by Equipoise's webhook on a pod that got its place while it was created: a word for that.
 GRANTED = PREFIX + "granted"
 

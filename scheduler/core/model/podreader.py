@@ -30,8 +30,8 @@ from scheduler.core.model.timestamps import seconds_of
 
 PodJSON = Stored
 
-TenantOf = Callable[[str], TenantName]
-"""The tenant that a namespace belongs to."""
+TenantOf = Callable[[str, str], TenantName]
+"""Whose share a pod counts for, by its namespace and its user ("": it names none)."""
 
 # Pods of one owner share its UID.
 _same_text = lru_cache(maxsize=4096)(str)
@@ -62,13 +62,13 @@ def read_pod(
     spec = mapping(pod, "spec")
     request, preemptible, max_runtime, gang, problem = _request(pod, gang_of)
     constraints, pinnable = _where(pod, request, volumes_of)
-    priority = spec.get("priority")
+    priority, user = spec.get("priority"), user_of(metadata)
     workload, revision = _rollout(metadata)
     return Pod(
         uid=PodUID(uid),
         namespace=namespace,
         name=name,
-        tenant=tenant_of(namespace),
+        tenant=tenant_of(namespace, user),
         request=request,
         created=seconds_of(metadata.get("creationTimestamp")),
         priority=priority if isinstance(priority, int) else 0,
@@ -82,7 +82,14 @@ def read_pod(
         revision=revision,
         gang=gang,
         owner=_same_text(podstate.owner_of(pod)),
+        user=_same_text(user),
     )
+
+
+def user_of(metadata: Stored) -> str:
+    """Return the user that a pod's labels name; "" for none."""
+    user = mapping(metadata, "labels").get(names.USER_LABEL)
+    return user if isinstance(user, str) else ""
 
 
 def _rollout(metadata: Stored) -> tuple[str, str]:

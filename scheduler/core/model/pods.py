@@ -34,7 +34,8 @@ class Pod:
     nominated to a node: kube-scheduler looks at more than we know, or nothing would make it again.
     `workload` is the Deployment that it is of (namespace/name) and `revision` the ReplicaSet, as
     far as names tell; "" for others. `gang`: what it starts together with; None: nothing.
-    `owner`: the UID of what would make it again, "" where nothing would.
+    `owner`: the UID of what would make it again, "" where nothing would. `user`: whose pod it says
+    it is, "" where it says nothing; `tenant` is that user's leaf where users share.
     """
 
     uid: PodUID
@@ -54,6 +55,7 @@ class Pod:
     revision: str = ""
     gang: Gang | None = None
     owner: str = ""
+    user: str = ""
 
     @property
     def key(self) -> str:

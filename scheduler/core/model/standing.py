@@ -36,8 +36,25 @@ class TenantStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class UserStanding:
+    """One user of a tenant that is shared by user, `name` "" for pods that name none. As above."""
+
+    tenant: TenantName
+    name: str
+    fair_share: Fraction
+    allocated: Fraction
+    demand: Fraction
+    lag: float
+    pending_pods: int
+    running_pods: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
-    """What one pod holds of one device; not `bound` means reserved for it."""
+    """What one pod holds of one device; not `bound` means reserved for it.
+
+    `user` is set where the tenant is shared by user, here and below.
+    """
 
     uid: PodUID
     pod: str
@@ -45,6 +62,7 @@ class Slice:
     milli: int
     memory_mib: int
     bound: bool
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,7 @@ class Waiting:
     request: str
     since: float
     verdict: Verdict
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,8 @@ class Standing:
     capacity that can't serve what people ask for, `oversold_milli` what is
     promised above capacity: always 0, or a bug. `lacks` is the work that no present node can take,
     `strays` are nodes whose owner is no tenant.
+    `users` are those of tenants that are shared by user; `tenants` has no row for them, and of
+    such a tenant says that it is a leaf.
     """
 
     at: float
@@ -117,3 +138,4 @@ class Standing:
     oversold_milli: int = 0
     lacks: tuple[Lack, ...] = ()
     strays: tuple[Stray, ...] = ()
+    users: tuple[UserStanding, ...] = ()

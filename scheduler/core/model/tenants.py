@@ -1,4 +1,8 @@
-"""Tenants: who shares. Amounts in GPUs, exact."""
+"""Tenants: who shares. Amounts in GPUs, exact.
+
+A tenant that is shared by user has a leaf below it for each of its users that is there. Such a leaf
+is called after both, as in "team/alice": neither a Tenant nor a label value has a slash in it.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,9 +18,11 @@ class Tenant:
     hard cap (None: no cap), `priority` the admins' order for the surplus, higher first. `created`
     (seconds since the epoch) breaks ties. `max_runtime`: for how many seconds its pods, and those
     of all below it, may run; None: as long as they like. `contributed`: its guarantee follows the
-    machines that it and all below it own, and `guarantee` is what they come to now. Until
-    `defrag_until` (seconds since the epoch; 0.0: not at all) running pods are moved for those of it
-    that wait, and of all below it: `defrag_moves` at most, None: as many as it takes.
+    machines that it and all below it own, and `guarantee` is what they come to now. `by_user`: what
+    it gets is shared among the users that its pods name, all alike. `user`: it is one of them,
+    below its tenant, and has neither guarantee nor limit of its own. Until `defrag_until` (seconds
+    since the epoch; 0.0: not at all) running pods are moved for those of it that wait, and of all
+    below it: `defrag_moves` at most, None: as many as it takes.
     """
 
     name: TenantName
@@ -28,6 +34,8 @@ class Tenant:
     created: float = 0.0
     max_runtime: float | None = None
     contributed: bool = False
+    by_user: bool = False
+    user: bool = False
     defrag_until: float = 0.0
     defrag_moves: int | None = None
 
@@ -51,3 +59,18 @@ class Brought:
     def all(self) -> int:
         """With what doesn't count at present."""
         return self.milli + self.ill + self.away
+
+
+def user_leaf(tenant: TenantName, user: str) -> TenantName:
+    """Return what the leaf of a tenant's user is called; "" for those who name none."""
+    return TenantName(f"{tenant}/{user}")
+
+
+def tenant_part(leaf: TenantName) -> TenantName:
+    """Return the tenant that a leaf is, or is a user of."""
+    return TenantName(leaf.partition("/")[0])
+
+
+def user_part(leaf: TenantName) -> str:
+    """Return the user that a leaf stands for; "" for a tenant, and for those who name none."""
+    return leaf.partition("/")[2]

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
 
+from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Tenant, user_leaf
 
 QUEUED = 30
 DAY, HOUR = 86_400.0, 3_600.0
@@ -37,7 +38,10 @@ Maker = Callable[[Random], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Machines, tenants, who has endless work, and what comes at its time (seconds, job)."""
+    """Machines, tenants, who has endless work, and what comes at its time (seconds, job).
+
+    `queued`: how many requests are in line of those for whom it isn't `QUEUED`.
+    """
 
     name: str
     seconds: float
@@ -47,6 +51,7 @@ class Workload:
     arrivals: Callable[[Random], Iterator[tuple[float, Job]]] = field(
         default=lambda _dice: iter(())
     )
+    queued: Mapping[TenantName, int] = field(default_factory=dict)
 
 
 def job(tenant: TenantName, cards: float, seconds: float) -> Job:
@@ -133,7 +138,26 @@ def bursts(seconds: float = DAY) -> Workload:
     return Workload("bursts", seconds, nodes(8, 8, 8, 8), tenants, endless, arrivals)
 
 
-WORKLOADS = {"sixty": sixty, "mixed": mixed, "equal8": equal8, "bursts": bursts}
+def users(seconds: float = DAY) -> Workload:
+    """Two tenants alike; one is shared by ten users, of whom one has ten times the jobs in line.
+
+    Endless work of a quarter of a card to a whole one, for a minute to twenty.
+    """
+    plain, team = Tenant(TenantName("plain")), Tenant(TenantName("team"), by_user=True)
+    leaves = [user_leaf(team.name, f"user-{number}") for number in range(10)]
+    tree = TenantTree((plain, team)).with_users(leaves)
+
+    def draw(dice: Random) -> tuple[float, float]:
+        low, high = math.log(60), math.log(HOUR / 3)
+        return dice.choice((0.25, 0.5, 1)), math.exp(dice.uniform(low, high))
+
+    endless = dict.fromkeys((plain.name, *leaves), draw)
+    queued = dict.fromkeys(leaves[1:], QUEUED // 10)
+    everybody = tuple(tree.tenants.values())
+    return Workload("users", seconds, nodes(8, 8), everybody, endless, queued=queued)
+
+
+WORKLOADS = {"sixty": sixty, "mixed": mixed, "equal8": equal8, "bursts": bursts, "users": users}
 
 
 def _names(tenants: tuple[Tenant, ...]) -> list[TenantName]:

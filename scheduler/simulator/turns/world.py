@@ -62,7 +62,7 @@ class World:
     def run(self) -> Measures:
         """Play the whole workload."""
         for leaf, maker in self.workload.endless.items():
-            for _ in range(QUEUED):
+            for _ in range(self.workload.queued.get(leaf, QUEUED)):
                 self._line_up(job(leaf, *maker(self.dice)))
         for at, each in self.workload.arrivals(self.dice):
             self._plan(at, "arrive", each)

@@ -66,7 +66,7 @@ function fillSlice(made, slice) {
   setAttribute(
     made,
     "title",
-    `${slice.pod}${state}\ntenant ${slice.tenant}\n${gpus(slice.gpus)} GPU, ${memory(slice.memory_mib)}`,
+    `${slice.pod}${state}\ntenant ${slice.tenant}${slice.user && `, user ${slice.user}`}\n${gpus(slice.gpus)} GPU, ${memory(slice.memory_mib)}`,
   );
   setText(made.firstChild, slice.tenant);
 }

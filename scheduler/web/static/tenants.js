@@ -1,7 +1,7 @@
 // The table of tenants: what each is due, what it got, and how that adds up over time.
 
 import { byId, element, Limit, reconcile, setAttribute, setClass, setPercent, setText } from "./dom.js";
-import { aligned, balance, gpus, percent } from "./format.js";
+import { aligned, balance, gpus, percent, plural } from "./format.js";
 import { colour } from "./palette.js";
 
 // The bar ends at one and a half times the due, so that it can show more than 100 %.
@@ -12,7 +12,7 @@ let limit = null;
 export function drawTenants({ tenants }, again) {
   limit ??= new Limit(byId("tenants-more"), 40, "tenants", again);
   const shown = limit.take(ordered(tenants));
-  reconcile(byId("tenants"), shown, { key: (tenant) => tenant.name, create, update });
+  reconcile(byId("tenants"), shown, { key: (row) => row.key, create, update });
 }
 
 // Each parent before its children, otherwise as they come.
@@ -24,12 +24,21 @@ function ordered(tenants) {
   const result = [];
   const walk = (parent, depth) => {
     for (const tenant of below.get(parent) ?? []) {
-      result.push({ ...tenant, depth });
+      result.push({ ...tenant, depth, key: tenant.name });
+      result.push(...users(tenant, depth + 1));
       walk(tenant.name, depth + 1);
     }
   };
   walk(null, 0);
   return result;
+}
+
+// Users share alike: they have neither guarantee nor weight nor limit. A slash is in no tenant's name.
+function users(tenant, depth) {
+  return tenant.users.map((user) => {
+    const name = user.name || "(no user)";
+    return { ...user, name, key: `${tenant.name}/${user.name}`, of: tenant.name, leaf: true, depth };
+  });
 }
 
 function create() {
@@ -43,10 +52,12 @@ function create() {
 
 function update(row, tenant) {
   const [name, bar, ...cells] = row.children;
+  const owner = tenant.of ?? tenant.name;
   const idle = !tenant.fair_share && !tenant.allocated;
   setClass(row, `${tenant.leaf ? "" : "inner"} ${idle ? "idle" : ""} depth${Math.min(tenant.depth, 4)}`);
-  setClass(name.children[0], tenant.leaf ? `key ${colour(tenant.name)}` : "key group");
+  setClass(name.children[0], tenant.leaf ? `key ${colour(owner)}` : "key group");
   setText(name.children[1], tenant.name);
+  setAttribute(row, "title", tenant.more_users ? plural(tenant.more_users, "user") + " more" : "");
   setText(name.children[2], `${gpus(tenant.allocated)} of ${gpus(tenant.fair_share)}`);
   drawBullet(bar.firstChild, tenant);
   const texts = [
@@ -56,9 +67,9 @@ function update(row, tenant) {
     balance(tenant.lag),
     tenant.running_pods.toLocaleString("en"),
     tenant.pending_pods.toLocaleString("en"),
-    guarantee(tenant),
-    gpus(tenant.weight),
-    tenant.limit === null ? "–" : gpus(tenant.limit),
+    tenant.of ? "" : guarantee(tenant),
+    tenant.of ? "" : gpus(tenant.weight),
+    tenant.of ? "" : tenant.limit === null ? "–" : gpus(tenant.limit),
   ];
   texts.forEach((text, place) => setText(cells[place], text));
 }
@@ -72,7 +83,7 @@ function guarantee({ guarantee, contributed, brought, missing }) {
 function drawBullet(bullet, tenant) {
   const [got, due, over] = bullet.children;
   const ratio = tenant.ratio ?? (tenant.allocated ? Infinity : 0);
-  setClass(got, `got ${tenant.leaf ? colour(tenant.name) : "group"}`);
+  setClass(got, `got ${tenant.leaf ? colour(tenant.of ?? tenant.name) : "group"}`);
   setPercent(got, "width", Math.min(ratio, LONGEST) / LONGEST);
   setPercent(due, "left", 1 / LONGEST);
   over.hidden = ratio <= LONGEST;

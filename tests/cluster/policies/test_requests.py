@@ -46,6 +46,7 @@ KEYS = [
     *("equipoise.dev/gang", "equipoise.dev/gang-size"),
     *("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"),
 ]
+USER = "equipoise.dev/user"
 TEAM_PODS, OUTSIDE_PODS = (f"/api/v1/namespaces/{name}/pods" for name in (TEAM, OUTSIDE))
 
 
@@ -63,7 +64,9 @@ def notes(**values: Any) -> JSON:
 def asked(people: People) -> JSON:
     """A waiting pod that carries every annotation by which one can ask."""
     everything = dict.fromkeys(KEYS, "1")
-    return people["tenant"].post(TEAM_PODS, asking("asked", notes=everything))
+    pod = asking("asked", notes=everything)
+    pod["metadata"]["labels"] = {USER: "al"}
+    return people["tenant"].post(TEAM_PODS, pod)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,22 @@ def test_nobody_raises_the_request_of_a_running_pod(
 ) -> None:
     body = notes(**{FRACTION: "1"})
     assert refusal(lambda: people[who].patch(path(running), body)) == FRACTION + SETTLED
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+@pytest.mark.parametrize("user", ["jo", None], ids=["set", "removed"])
+@pytest.mark.parametrize("who", ["tenant", "equipoise"])
+def test_whose_a_pod_is_stays_as_it_is(
+    people: People, asked: JSON, idle: JSON, who: str, user: str | None, subresource: str
+) -> None:
+    labels = {"metadata": {"labels": {USER: user}}}
+    pod = idle if user else asked
+    assert refusal(lambda: people[who].patch(path(pod, subresource), labels)) == USER + SETTLED
+
+
+def test_other_labels_may_change(people: People, asked: JSON) -> None:
+    labels = {"metadata": {"labels": {"app": "x"}}}
+    assert people["tenant"].patch(path(asked), labels)["metadata"]["labels"]["app"] == "x"
 
 
 @pytest.mark.parametrize("subresource", ["ephemeralcontainers", "resize"])

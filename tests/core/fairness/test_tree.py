@@ -67,6 +67,7 @@ def test_no_tenants_are_a_tree_too() -> None:
         ([tenant("a", "a")], '"a" is above itself (a → a)'),
         ([tenant("top"), tenant("a", "b"), tenant("b", "c"), tenant("c", "b")], "(b → c → b)"),
         ([tenant("")], "has no name"),
+        ([tenant("a/b")], "without a slash"),
         ([tenant("a", guarantee=Fraction(-1))], '"a": guarantee must not be below 0'),
         ([tenant("a", weight=Fraction(-1, 2))], '"a": weight must not be below 0'),
         ([tenant("a", limit=Fraction(-3))], '"a": limit must not be below 0'),

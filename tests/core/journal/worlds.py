@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
+from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.journal.inputs import Inputs
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Runs
 from scheduler.core.model.gangs import Gang
-from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Tenant, user_part
 from scheduler.core.packing.mix import Mix
 from scheduler.core.packing.prices import Bids
 from tests.support import builders
@@ -63,16 +64,22 @@ class World:
                     arrived = replace(arrived, constraints=draw(builders.constraints()))
                 if number % 4 == 0:
                     arrived = replace(arrived, gang=draw(GANGS))
+                leaves = [each.name for each in self.tenants if each.user]
+                if leaves and number % 3 == 0:
+                    leaf = leaves[number % len(leaves)]
+                    arrived = replace(arrived, tenant=leaf, user=user_part(leaf))
                 self.waiting[arrived.uid] = arrived
         elif what in ("end", "ending", "odd claim"):
             self._claims(what, number)
         elif what == "tenants":
             self.made += 1
-            late = tenant(f"late{self.made}", weight=number)
+            late = tenant(f"late{self.made}", weight=number, by_user=number % 2 > 0)
             first, *others = self.tenants
             until, moves = self.now + number, (None, number)[number % 2]
             first = replace(first, defrag_until=until, defrag_moves=moves)
-            self.tenants = [first, *others, late]
+            users = (f"{late.name}/{user}" for user in ("", "jo")[: number % 4])
+            tree = TenantTree([first, *others, late]).with_users(map(TenantName, users))
+            self.tenants = list(tree.tenants.values())
         elif what == "mix":
             few = [share(100 + number % 800), *(each.request for each in self.waiting.values())]
             bids = [Bids(tuple((each, number * 1_000_000) for each in few[:2]))] * (number % 3)

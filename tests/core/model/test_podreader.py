@@ -26,11 +26,31 @@ def stored(*, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, 
 
 
 def read(pod: Any) -> Pod:
-    return read_pod(pod, lambda namespace: TenantName(f"team-{namespace}"))
+    return read_pod(pod, lambda namespace, _user: TenantName(f"team-{namespace}"))
 
 
 def asking(fraction: str, spec: dict[str, Any] | None = None) -> dict[str, Any]:
     return stored(annotations={names.GPU_FRACTION: fraction}, spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("labels", "user"),
+    [
+        ({names.USER_LABEL: "jo"}, "jo"),
+        ({names.USER_LABEL: ""}, ""),
+        ({"app": "x"}, ""),
+        (None, ""),
+    ],
+)
+def test_whose_a_pod_is_says_a_label(labels: dict[str, str] | None, user: str) -> None:
+    asked = list[tuple[str, str]]()
+
+    def leaf_of(namespace: str, user: str) -> TenantName:
+        asked.append((namespace, user))
+        return TenantName("whoever")
+
+    pod = read_pod(stored(labels=labels), leaf_of)
+    assert (pod.user, pod.tenant, asked) == (user, "whoever", [("lab", user)])
 
 
 def test_everything_is_read() -> None:
@@ -79,11 +99,11 @@ def claiming(**spec: Any) -> dict[str, Any]:
 def test_bound_volumes_say_where_and_unbound_ones_keep_a_pod_from_being_pinned() -> None:
     zone = (Term((line("zone", "In", "a"),)),)
     team = TenantName("team")
-    bound = read_pod(claiming(), lambda _: team, lambda _: (zone,))
+    bound = read_pod(claiming(), lambda *_: team, lambda _: (zone,))
     assert (bound.constraints, bound.pinnable) == (Constraints(terms=(zone,)), True)
-    unbound = read_pod(claiming(), lambda _: team, lambda _: None)
+    unbound = read_pod(claiming(), lambda *_: team, lambda _: None)
     assert (unbound.constraints, unbound.pinnable) == (NO_CONSTRAINTS, False)
-    assert not read_pod(claiming(), lambda _: team).pinnable
+    assert not read_pod(claiming(), lambda *_: team).pinnable
 
 
 def test_who_has_no_claims_is_not_asked_about_volumes() -> None:
@@ -91,7 +111,7 @@ def test_who_has_no_claims_is_not_asked_about_volumes() -> None:
         raise AssertionError
 
     pod = stored(ownerReferences=OWNER, spec={"volumes": [{"name": "v", "emptyDir": {}}]})
-    assert read_pod(pod, lambda _: TenantName("team"), refuse).pinnable
+    assert read_pod(pod, lambda *_: TenantName("team"), refuse).pinnable
 
 
 def test_where_a_pod_may_go_that_runs_is_known_where_it_may_be_moved() -> None:

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.fairness.limits import over_guarantee, over_limit
@@ -10,6 +11,7 @@ from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Running
+from scheduler.core.model.tenants import tenant_part
 
 NEARLY = 1e-9
 UNDUE = 1e-3
@@ -29,38 +31,40 @@ class Balance:
         self._given: Counter[TenantName] = Counter()
         self._youngest: dict[TenantName, float] = {}
         self._path = set(self._tree.path(taker.tenant))
-        leaf = taker.tenant
-        self._below = self._held(leaf) < self._due(leaf)
+        self._leaf, self._tenant = taker.tenant, tenant_part(taker.tenant)
         self.any_priority = False
 
     @property
     def possible(self) -> bool:
         """Whether anything could be allowed at all: most waiting requests needn't be tried."""
-        leaf, mine = self._taker.tenant, self._taker.priority
-        if self._work.this.lowest.get(leaf, mine) < mine:
+        mine = self._taker.priority
+        if self._work.this.lowest.get(self._leaf, mine) < mine:
             return True
-        after = {leaf: self._held(leaf) + self.needs}
-        beyond = (after[leaf] - self._due(leaf)) / MILLI
-        if self._lag(leaf) > 0 and self._lag(leaf) >= beyond * self._work.this.profile.undisturbed:
+        return any(map(self._is_possible, {self._leaf, self._tenant}))
+
+    def _is_possible(self, me: TenantName) -> bool:
+        after = {me: self._held(me) + self.needs}
+        beyond = (after[me] - self._due(me)) / MILLI
+        if self._lag(me) > 0 and self._lag(me) >= beyond * self._work.this.profile.undisturbed:
             return True
-        if not self._below:
+        if not self._is_below(me):
             return False
-        if after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI:
+        if me == self._tenant and after[me] <= self._guarantee:
             return True
         # At the best nobody else is any further from its share.
-        loss = self._unfairness(after) - self._unfairness({leaf: self._held(leaf)})
+        loss = self._unfairness(after) - self._unfairness({me: self._held(me)})
         return loss <= self._unfairness(self._work.turns.held) + NEARLY
 
     def may_give(self, pod: Pod) -> bool:
         """Whether it is worth a look: of others beyond their share, own ones of less priority."""
-        if pod.tenant == self._taker.tenant:
+        if pod.tenant == self._leaf:
             return pod.priority < self._taker.priority
         # A tenant gives what is least to it: else its first pods would come and go for its last.
         # Where that is of no use it gives others, or a pod of no use would protect them all.
         least = self.any_priority or pod.priority == self._work.this.lowest.get(pod.tenant)
         return least and any(
             self._held(name) > self._due(name)
-            for name in self._tree.path(pod.tenant)
+            for name in self._tree.path(self._met(pod.tenant))
             if name not in self._path
         )
 
@@ -72,10 +76,40 @@ class Balance:
         if self._cuts_a_turn_short(victims, after):
             return False
         givers = {each.pod.tenant for each in victims} | self._youngest.keys()
-        if givers == {self._taker.tenant}:
-            leaf = self._taker.tenant
-            return after[leaf] <= max(self._held(leaf), self._due(leaf))
-        return self._guaranteed(after) or self._fairer(after) or self._paid_by_credit(after)
+        if givers == {self._leaf}:
+            return after[self._leaf] <= max(self._held(self._leaf), self._due(self._leaf))
+        return all(self._is_fair(me, held) for me, held in self._levels(givers, after))
+
+    def _levels(
+        self, givers: Iterable[TenantName], after: Mapping[TenantName, int]
+    ) -> Iterator[tuple[TenantName, Mapping[TenantName, int]]]:
+        """Yield as whom it takes, and what is held then by those among whom.
+
+        From other tenants a user takes as its tenant, so that they don't lose by how many users
+        that has; from users beside it for itself.
+        """
+        users = {name: milli for name, milli in after.items() if self._tree.tenants[name].user}
+        beside = {name: milli for name, milli in users.items() if tenant_part(name) == self._tenant}
+        if any(tenant_part(giver) != self._tenant for giver in givers) or not beside:
+            yield self._tenant, {name: after[name] for name in after if name not in users}
+        if len(beside) > 1:
+            yield self._leaf, beside
+
+    def _met(self, leaf: TenantName) -> TenantName:
+        """As whom the taker meets a giver: itself, or its tenant."""
+        tenant = tenant_part(leaf)
+        return leaf if tenant == self._tenant else tenant
+
+    def _is_fair(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
+        if me != self._leaf and not (self._is_below(self._leaf) or self._lag(self._leaf) > 0):
+            # Its tenant is due more, but not for this user.
+            return False
+        if me == self._tenant and self._guaranteed(after):
+            return True
+        return self._fairer(me, after) or self._paid_by_credit(me, after)
+
+    def _is_below(self, me: TenantName) -> bool:
+        return self._held(me) < self._due(me)
 
     def give(self, victims: Iterable[Running]) -> None:
         """Take it that these are stopped."""
@@ -98,15 +132,19 @@ class Balance:
         A share smaller than a job comes as turns: at times more than is due, then nothing.
         """
         now, turn = self._work.this.now, self._work.this.profile.turn_runtime
-        leaf = self._taker.tenant
-        mine = self._held(leaf) / self._due(leaf) if self._due(leaf) > 0 else math.inf
         youngest = [(each.pod.tenant, each.since) for each in victims]
         return any(
             now - since < turn
-            and giver != leaf
-            and after[giver] < min(mine, 1.0) * self._due(giver) - NEARLY
-            for giver, since in (*youngest, *self._youngest.items())
+            and leaf != self._leaf
+            and after[giver := self._met(leaf)]
+            < self._least_part(giver) * self._due(giver) - NEARLY
+            for leaf, since in (*youngest, *self._youngest.items())
         )
+
+    def _least_part(self, giver: TenantName) -> float:
+        """What part of its due has to be left to it: as much as the taker has, all at most."""
+        me = self._leaf if tenant_part(giver) == self._tenant else self._tenant
+        return min(self._held(me) / self._due(me), 1.0) if self._due(me) > 0 else 1.0
 
     def _held(self, name: TenantName) -> int:
         return self._work.turns.held[name]
@@ -142,9 +180,7 @@ class Balance:
 
     def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
         """Only who stays inside its own may pass others': their pods may be larger than theirs."""
-        leaf = self._taker.tenant
-        inside = after[leaf] <= self._tree.tenants[leaf].guarantee * MILLI
-        return inside or self._others_keep_theirs(after)
+        return after[self._tenant] <= self._guarantee or self._others_keep_theirs(after)
 
     def _others_keep_theirs(self, after: Mapping[TenantName, int]) -> bool:
         return all(
@@ -160,13 +196,18 @@ class Balance:
         Then it needn't be fairer: who gives may have a pod, or a gang, that is larger than what it
         has too much.
         """
-        leaf = self._taker.tenant
-        guarantee = float(self._tree.tenants[leaf].guarantee) * MILLI
-        inside = after[leaf] <= min(guarantee, self._due(leaf)) + NEARLY
-        return inside and self._others_keep_theirs(after)
+        due = min(float(self._guarantee), self._due(self._tenant))
+        return after[self._tenant] <= due + NEARLY and self._others_keep_theirs(after)
 
-    def _fairer(self, after: Mapping[TenantName, int]) -> bool:
-        if not self._below or (self._overshoots(after) and not self._may_overshoot(after)):
+    @property
+    def _guarantee(self) -> Fraction:
+        """Milli-GPU that the taker's tenant is guaranteed, whichever of its users takes."""
+        return self._tree.tenants[self._tenant].guarantee * MILLI
+
+    def _fairer(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
+        if not self._is_below(me):
+            return False
+        if self._overshoots(me, after) and not self._may_overshoot(me, after):
             return False
         before = {name: self._held(name) for name in after}
         gain = self._unfairness(before) - self._unfairness(after)
@@ -174,14 +215,13 @@ class Balance:
             return gain > 0
         return self._worst_off(after) > self._worst_off(before) + NEARLY
 
-    def _overshoots(self, after: Mapping[TenantName, int]) -> bool:
-        leaf = self._taker.tenant
-        return after[leaf] > self._due(leaf) + NEARLY
+    def _overshoots(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
+        return after[me] > self._due(me) + NEARLY
 
-    def _may_overshoot(self, after: Mapping[TenantName, int]) -> bool:
+    def _may_overshoot(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
         """Beyond its share nobody may take from who is still owed: that one has paid for it."""
         others = (name for name in after if name not in self._path)
-        return self._lag(self._taker.tenant) >= 0 and all(self._lag(name) <= 0 for name in others)
+        return self._lag(me) >= 0 and all(self._lag(name) <= 0 for name in others)
 
     def _unfairness(self, held: Mapping[TenantName, int]) -> float:
         dues = {name: self._due(name) / MILLI for name in held}
@@ -194,8 +234,8 @@ class Balance:
         """The least part of its share that any of them holds."""
         return min(milli / due for name, milli in held.items() if (due := self._due(name)) > 0)
 
-    def _paid_by_credit(self, after: Mapping[TenantName, int]) -> bool:
-        if not self._overshoots(after):
+    def _paid_by_credit(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
+        if not self._overshoots(me, after):
             # Inside its share nobody needs credit, and that doesn't make what is unfair fairer.
             return False
         undisturbed = self._work.this.profile.undisturbed

@@ -32,6 +32,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Evict
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
+from scheduler.core.model.tenants import tenant_part
 from scheduler.core.model.verdicts import Reason, Verdict
 
 MOST_AT_ONCE = 256
@@ -284,4 +285,7 @@ def _cost(offer: Offer) -> Cost:
 def _verdict(victim: Pod, taker: Pod) -> Verdict:
     if victim.tenant == taker.tenant:
         return Verdict(Reason.PREEMPTED, f"for {taker.key}")
-    return Verdict(Reason.RECLAIMED, f"for {taker.tenant}")
+    tenant = tenant_part(taker.tenant)
+    # Who the users of a tenant are is nothing to others.
+    beside = tenant_part(victim.tenant) == tenant
+    return Verdict(Reason.RECLAIMED, f"for {taker.tenant if beside else tenant}")
