@@ -69,6 +69,11 @@ def by_tenants() -> Sequence[Known]:
             "how many of them; more join later and leave first. Without a name the gang is that of "
             "what made the pod: `all` that it makes, or so many; `none`: the pod starts by itself",
         ),
+        Known(
+            names.USER_LABEL,
+            "jo",
+            "label: whose the pod is, where its tenant is [shared by user](../concepts/users.md)",
+        ),
     )
 
 

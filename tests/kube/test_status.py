@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from pytest import approx
 
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
@@ -289,7 +288,11 @@ async def test_the_lags_of_users_are_told_with_their_tenant_s_and_gone_on_with()
     ]
     stored = tenant_json("a") | {"status": {"lag": lag}}
     found = lags_of([stored], world.clock.now() + 10.0)
-    assert found == {"a": 0.0, "a/": approx(-30.0, abs=0.1), "a/jo": approx(30.0, abs=0.1)}
+    assert found == {
+        "a": 0.0,
+        "a/": pytest.approx(-30.0, abs=0.1),
+        "a/jo": pytest.approx(30.0, abs=0.1),
+    }
 
 
 async def test_a_user_s_line_that_bends_is_a_line_to_be_written() -> None:

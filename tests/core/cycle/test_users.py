@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,14 @@ from tests.core.cycle.stopping import AGE, PATIENCE, Stage
 from tests.support.builders import node, place, pod, tenant, whole
 
 
-def shared(*users: str, beside: Iterable[Tenant] = (), **amounts: object) -> list[Tenant]:
+def shared(*users: str, beside: Iterable[Tenant] = (), **amounts: Any) -> list[Tenant]:
     """A tenant "team" that these users share, and others beside it."""
     tree = TenantTree([tenant("team", by_user=True, **amounts), *beside])
     leaves = [TenantName(f"team/{user}") for user in users]
     return list(tree.with_users(leaves).tenants.values())
 
 
-def of(user: str, *names: str, first: float = 0.0, **changes: object) -> list[Pod]:
+def of(user: str, *names: str, first: float = 0.0, **changes: Any) -> list[Pod]:
     """Pods of a user, one after another."""
     return [
         pod(name, whole(), f"team/{user}", created=first + at, user=user, **changes)
@@ -136,7 +137,7 @@ def test_a_tenant_that_has_its_due_takes_from_nobody_else_however_little_its_use
     stage = Stage([node("n", 4), node("m", 4)], shared("g", *users, beside=[tenant("other")]))
     for index in range(4):
         stage.run(pod(f"o{index}", whole(), "other"), place("n", (index, 1000, 16_000)))
-        stage.run(*of("g", f"g{index}"), place("m", (index, 1000, 16_000)))
+        stage.run(of("g", f"g{index}")[0], place("m", (index, 1000, 16_000)))
         # So long its own users may not be stopped.
         stage.since[PodUID(f"g{index}")] = PATIENCE
     stage.waiting = [each for user in users for each in of(user, f"{user}a", f"{user}b")]

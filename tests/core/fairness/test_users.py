@@ -18,8 +18,9 @@ TEAM = TenantName("team")
 JO, AL = user_leaf(TEAM, "jo"), user_leaf(TEAM, "al")
 
 
-def team(**amounts: Fraction) -> TenantTree:
-    return TenantTree([tenant("team", by_user=True, **amounts), tenant("other")])
+def team(guarantee: int = 0) -> TenantTree:
+    shared = tenant("team", by_user=True, guarantee=Fraction(guarantee))
+    return TenantTree([shared, tenant("other")])
 
 
 def test_a_leaf_is_named_after_tenant_and_user() -> None:
@@ -62,7 +63,7 @@ def test_users_that_go_leave_the_tree_as_it_was() -> None:
 def test_pods_that_can_t_be_stopped_fit_into_the_guarantee_of_the_tenant_whoever_s_they_are() -> (
     None
 ):
-    tree = team(guarantee=Fraction(2)).with_users([JO, AL])
+    tree = team(guarantee=2).with_users([JO, AL])
     fixed = tree.roll_up({JO: 1500}, 0)
     assert over_guarantee(tree, fixed, leaf=AL, milli=500) is None
     assert over_guarantee(tree, fixed, leaf=AL, milli=501) == TEAM
