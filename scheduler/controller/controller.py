@@ -222,7 +222,8 @@ class Controller:
     def finished(self, pod: Pod) -> None:
         """A pod of a gang has succeeded: it is not missing."""
         if pod.gang is not None:
-            seen = pod.uid in self._ledger.holdings
+            # Of a gang that there is but once it is no matter which pods of it are left.
+            seen = pod.uid in self._ledger.holdings or pod.gang.once
             self._state.gangs.finished(pod.gang.name, pod.uid, pod.owner, seen=seen)
 
     def gone(self, uid: PodUID) -> None:

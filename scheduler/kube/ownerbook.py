@@ -71,7 +71,6 @@ class OwnerBook:
         self._members: dict[PodUID, Membership] = {}
         self._unanswered: set[ObjectRef] = set()
         self._news, self._answered = asyncio.Event(), asyncio.Event()
-        self._answered.set()
 
     def gang_of(self, pod: Stored) -> Gang | None:
         """Return what a pod starts together with; None: with nothing. Raises InvalidRequest."""
@@ -111,8 +110,11 @@ class OwnerBook:
             self._hasten(looked)
 
     async def told(self) -> None:
-        """Wait until each object was asked for once; `run` must be under way."""
-        await self._answered.wait()
+        """Wait until all were asked for that pods are of by now; `run` must be under way."""
+        asked = set(self._unanswered)
+        while asked & self._unanswered:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def run(self) -> None:
         """Look them up as they are due, for ever."""
@@ -160,8 +162,8 @@ class OwnerBook:
             return _gone(ref)
         except Forbidden:
             return (
-                f"Equipoise may not read {ref.resource} of {ref.api_version}; let its service "
-                "account get them"
+                f"this account may not read {ref.resource} of {ref.api_version}, and {ref} says "
+                "how large it is; let it get them"
             )
         except InvalidRequest as problem:
             return f"{ref} {problem}"
@@ -178,7 +180,6 @@ class OwnerBook:
         if looked is None:
             looked = self._looked[ref] = _Looked(_unread(ref), self._clock.now())
             self._unanswered.add(ref)
-            self._answered.clear()
         else:
             self._hasten(looked)
         looked.users.add(uid)
@@ -190,8 +191,7 @@ class OwnerBook:
 
     def _answer(self, ref: ObjectRef) -> None:
         self._unanswered.discard(ref)
-        if not self._unanswered:
-            self._answered.set()
+        self._answered.set()
 
 
 def _unread(ref: ObjectRef) -> str:

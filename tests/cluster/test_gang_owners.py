@@ -324,6 +324,11 @@ def test_pods_of_a_pod_group_start_together_where_kube_scheduler_sees_to_it_too(
     installed.replicas[NAME].close()
     installed.start("its-own", flags=(GATE,), settings=SETTINGS)
     starts_together(room, "train")
+    conditions = room.api.get(f"{path(room, *GROUPS)}/train")["status"]["conditions"]
+    # So it was the plugin that let it go.
+    assert [(each["type"], each["status"]) for each in conditions] == [
+        ("PodGroupInitiallyScheduled", "True")
+    ]
     killed, *others = members(room, "train")
     room.api.delete(f"{room.path}/{killed['metadata']['name']}")
     eventually(lambda: running(room, "train") == GPUS, 20, what="another one is there instead")

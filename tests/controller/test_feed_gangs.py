@@ -94,7 +94,7 @@ async def test_one_that_shrinks_is_not_broken_and_one_that_grows_goes_on() -> No
             world.clock.time += 200.0
     assert world.hands.stopped == []
     gang = world.ledger.holdings[PodUID("p")].pod.gang
-    assert gang == Gang(NAME, 1)
+    assert gang == Gang(NAME, 1, once=True)
 
 
 async def test_what_was_known_of_who_runs_stays_known_when_its_object_is_gone() -> None:
@@ -103,14 +103,14 @@ async def test_what_was_known_of_who_runs_stays_known_when_its_object_is_gone() 
     tell("there is none")
     gathered = world.controller.snapshot().gathered
     assert gathered == {NAME: Gathered(frozenset({PodUID("p"), PodUID("q")}))}
-    assert {each.pod.gang for each in world.ledger.holdings.values()} == {Gang(NAME, 2)}
+    assert {each.pod.gang for each in world.ledger.holdings.values()} == {Gang(NAME, 2, once=True)}
 
 
 async def test_who_runs_is_of_a_gang_once_its_object_is_known() -> None:
     world, tell = world_of(Objects())
     world.see(of_job(bound("p", "n1", HALF)), of_job(bound("q", "n2", OTHER)))
     tell(size(2))
-    assert {each.pod.gang for each in world.ledger.holdings.values()} == {Gang(NAME, 2)}
+    assert {each.pod.gang for each in world.ledger.holdings.values()} == {Gang(NAME, 2, once=True)}
     # By its object it is of none.
     tell(Shape((), together=False))
     assert {each.pod.gang for each in world.ledger.holdings.values()} == {None}
@@ -149,3 +149,22 @@ async def test_objects_of_pods_without_a_gpu_are_nobodys_business() -> None:
     del running["metadata"]["annotations"][names.GPU_FRACTION]
     world.see(running, of_job(gated("q", None)))
     assert objects.noted == {}
+
+
+def of_job_set(pod: JSON, job: str) -> JSON:
+    labels = {"jobset-name": "train", "jobset-uid": "s", "restart-attempt": "0"}
+    pod["metadata"]["labels"] = {f"jobset.sigs.k8s.io/{key}": text for key, text in labels.items()}
+    made_by = {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": job}
+    pod["metadata"]["ownerReferences"] = [{**made_by, "controller": True}]
+    return pod
+
+
+async def test_after_a_take_over_a_job_of_several_that_has_ended_is_not_missing() -> None:
+    world, _ = world_of(Objects(size(3)))
+    ended = {**of_job_set(bound("p", "n1", HALF), "a"), "status": {"phase": "Succeeded"}}
+    world.feed.replace([ended, of_job_set(bound("q", "n2", OTHER), "b")])
+    await world.controller.round()
+    # The third one failed, and is made again: it alone is enough.
+    world.see(of_job_set(gated("r"), "b"))
+    await world.controller.round()
+    assert set(world.held) == {"q", "r"}

@@ -85,9 +85,11 @@ async def test_an_object_is_asked_for_once_however_many_pods_are_of_it() -> None
         for number in range(3):
             note(book, f"p{number}", pod())
         unread = book.gang(PodUID("p0"))
-        assert unread == Gang("lab/Job:train/u", 0, "Job train is being read; wait")
+        assert unread == Gang("lab/Job:train/u", 0, unknown="Job train is being read; wait")
         await book.told()
-        assert book.gang_of(pod()) == book.gang(PodUID("p2")) == Gang("lab/Job:train/u", 3)
+        assert (
+            book.gang_of(pod()) == book.gang(PodUID("p2")) == Gang("lab/Job:train/u", 3, once=True)
+        )
     assert cluster.asked == ["train"]
     assert cluster.moved == [{"p0", "p1", "p2"}]
 
@@ -114,7 +116,10 @@ async def test_nothing_is_asked_for_of_pods_that_are_of_no_object() -> None:
     [
         (MISSING, "there is no Job train in lab; create it"),
         (job(3, uid="other"), "there is no Job train in lab; create it"),
-        (FORBIDDEN, "Equipoise may not read jobs of batch/v1; let its service account get them"),
+        (
+            FORBIDDEN,
+            "this account may not read jobs of batch/v1, and Job train says how large it is",
+        ),
         (AWAY, "Job train can't be read now; wait"),
         (job("many"), "Job train says 'many' for parallelism; write 0 to 100000"),
     ],
@@ -144,17 +149,17 @@ async def test_it_is_asked_for_again_as_pods_come_and_go_and_after_a_while() -> 
         cluster.objects["train"] = job(5)
         note(book, "q", pod())
         await until(cluster, 2)
-        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 5)
+        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 5, once=True)
         cluster.objects["train"] = job(4)
         book.forget(PodUID("q"))
         await until(cluster, 3)
-        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 4)
+        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 4, once=True)
     async with cluster.book(seconds=0.2) as book:
         note(book, "p", pod())
         await book.told()
         cluster.objects["train"] = job(2)
         await until(cluster, 5)
-        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 2)
+        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 2, once=True)
 
 
 async def test_what_is_known_stays_known_while_the_api_server_is_away() -> None:
@@ -167,7 +172,7 @@ async def test_what_is_known_stays_known_while_the_api_server_is_away() -> None:
         async with asyncio.timeout(20):
             while len(cluster.asked) == asked:
                 await asyncio.sleep(0.01)
-        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 3)
+        assert book.gang(PodUID("p")) == Gang("lab/Job:train/u", 3, once=True)
     assert len(cluster.moved) == 1
 
 
@@ -190,7 +195,7 @@ async def test_many_are_read_side_by_side_and_a_crash_is_no_secret() -> None:
             note(book, f"p{number}", pod(f"job{number}"))
         await book.told()
         assert {book.gang_of(pod(f"job{number}")) for number in range(20)} == {
-            Gang(f"lab/Job:job{number}/u", 2) for number in range(20)
+            Gang(f"lab/Job:job{number}/u", 2, once=True) for number in range(20)
         }
     cluster.objects["bad"] = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):

@@ -169,13 +169,14 @@ class OwnerPaths:
 class Membership:
     """Which gang a pod is of by an object: `group` and `part` as in OwnerKind; `total`: its pods.
 
-    `size`: how many start together by the pod's own words; None: all.
+    `asked`: by the pod's own words; `size`: how many start together by these, None: all.
     """
 
     ref: ObjectRef
     group: str = ""
     part: str = ""
     total: int | None = None
+    asked: bool = False
     size: int | None = None
 
 

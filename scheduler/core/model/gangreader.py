@@ -16,6 +16,8 @@ from scheduler.core.model.stored import Stored, mapping
 ALL, NONE = "all", "none"
 """Instead of a number: all that what made the pod makes; the pod starts by itself."""
 
+_NO_GANG = f"set both alike, or {names.GANG_SIZE} to {NONE}"
+
 Known = Callable[[ObjectRef], Shape | str]
 """What an object says, or why nobody knows yet, in one sentence that says what to change."""
 
@@ -43,23 +45,25 @@ def membership(pod: Stored, owners: Owners) -> Gang | Membership | None:
             f"{names.GANG_SIZE} without {names.GANG} is of what made the pod, which is none of "
             f"{owners.names()}; set {names.GANG} as well"
         )
-    return replace(owner, size=size)
+    return replace(owner, asked=True, size=size)
 
 
 def resolve(found: Membership, shape: Shape | str) -> Gang | None:
     """Return the gang that a pod is of by an object that says this."""
-    ref = found.ref
+    ref, once = found.ref, bool(found.ref.uid)
     steps = (f"{ref.kind}:{ref.name}", ref.uid, found.group)
     name = "/".join((ref.namespace, *filter(None, steps)))
     if isinstance(shape, str):
         return Gang(name, 0, unknown=shape)
-    if not shape.together:
+    if not shape.steady(found.part) and found.asked:
+        return Gang(name, 0, unknown=f"{ref} has more completions than pods at a time; {_NO_GANG}")
+    if not shape.together or not shape.steady(found.part):
         return None
     if found.total is not None:
         shape = shape.of_total(found.total)
     if shape.apart:
         name = f"{name}/{found.part}"
-    return Gang(name, found.size or shape.size(found.part))
+    return Gang(name, found.size or shape.size(found.part), once=once)
 
 
 def gang_of(pod: Stored, owners: Owners, known: Known) -> Gang | None:

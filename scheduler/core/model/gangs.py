@@ -13,12 +13,14 @@ class Gang:
     """What is known of the gang that one pod is of.
 
     `name` begins with its namespace; `size` is how many start together. Members beyond it join
-    later and leave first. `unknown`: why nobody knows the size yet, and what to change, "" where it
-    is known; until then `size` is 0, and nobody of it starts.
+    later and leave first. `once`: no other gang will ever have its name. `unknown`: why nobody
+    knows the size yet, and what to change, "" where it is known; until then `size` is 0, and nobody
+    of it starts.
     """
 
     name: str
     size: int
+    once: bool = False
     unknown: str = ""
 
 

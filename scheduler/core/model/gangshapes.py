@@ -14,11 +14,15 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Pods of one template: how many there are at one time, and whether they `ask` for GPUs."""
+    """Pods of one template: how many there are at one time, and whether they ask for GPUs.
+
+    `steady` False: for one that has ended another one is made, which works on something else.
+    """
 
     name: str
     pods: int
     asks: bool = True
+    steady: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,13 @@ class Shape:
 
         Its template needn't say so: what asks for them may be put on pods as they are made.
         """
-        among = [each for each in self.parts if not self.apart or each.name == part]
+        among = [p for p in self.parts if p.steady and (not self.apart or p.name == part)]
         asking = [each for each in among if each.asks or each.name == part]
         return max(sum(each.pods for each in asking or among), 1)
+
+    def steady(self, part: str) -> bool:
+        """Whether pods of that part are the same ones from their start to their end."""
+        return all(each.steady for each in self.parts if each.name == part)
 
     def of_total(self, total: int) -> "Shape":
         """Return it with so many pods in all: what is more or less of them is of the last part."""
@@ -63,8 +71,7 @@ def of_pod_group(group: Stored) -> Shape:
 
 def of_job(job: Stored) -> Shape:
     """Kubernetes' Job: k8s.io/api/batch/v1 JobSpec."""
-    spec = mapping(job, "spec")
-    return Shape((Part("", _at_once(spec), _asks(mapping(spec, "template"))),))
+    return Shape((_part("", mapping(job, "spec"), 1),))
 
 
 def of_job_set(job_set: Stored) -> Shape:
@@ -137,15 +144,16 @@ def _at(found: object, steps: list[str]) -> Iterator[Stored]:
 
 
 def _replicated(job: Stored) -> Part:
-    spec = mapping(mapping(job, "template"), "spec")
-    pods = _number(job, "replicas") * _at_once(spec)
-    return Part(str(job.get("name")), pods, _asks(mapping(spec, "template")))
+    inner = mapping(mapping(job, "template"), "spec")
+    return _part(str(job.get("name")), inner, _number(job, "replicas"))
 
 
-def _at_once(job: Stored) -> int:
-    """How many pods of a Job there are at one time: never more than are to complete."""
+def _part(name: str, job: Stored, jobs: int) -> Part:
+    """Pods of so many Jobs: of each no more at one time than are to complete."""
     most = _number(job, "parallelism")
-    return min(most, _number(job, "completions")) if job.get("completions") is not None else most
+    wanted = most if job.get("completions") is None else _number(job, "completions")
+    asks = _asks(mapping(job, "template"))
+    return Part(name, jobs * min(most, wanted), asks, steady=wanted <= most)
 
 
 def _asks(template: Stored) -> bool:

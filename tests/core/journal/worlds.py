@@ -27,7 +27,12 @@ from tests.support.builders import place, pod, share, tenant
 PATIENCE = 60.0
 
 GANGS = st.sampled_from(
-    [Gang("ns/g", 2), Gang("ns/g", 3), Gang("ns/other", 1), Gang("ns/none", 0, "it isn't there")]
+    [
+        Gang("ns/g", 2),
+        Gang("ns/g", 3),
+        Gang("ns/other", 1, once=True),
+        Gang("ns/none", 0, unknown="gone"),
+    ]
 )
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

@@ -158,18 +158,32 @@ def test_who_is_of_an_object_that_nobody_knows_starts_with_nobody_yet() -> None:
         (job(), 1),
         (job(4), 4),
         (job(4, 2), 2),
-        (job(4, 100), 4),
         (job(4, of=WHOLE), 4),
         (job(4, of=PLAIN), 4),
     ],
 )
 def test_a_job_is_a_gang_where_its_pods_ask_for_it(owner: JSON, size: int) -> None:
-    assert read(pod(size="all", made_by=JOB), (JOB, owner)) == Gang("lab/Job:train/u", size)
+    assert read(pod(size="all", made_by=JOB), (JOB, owner)) == Gang(
+        "lab/Job:train/u", size, once=True
+    )
     assert read(pod(made_by=JOB), (JOB, owner)) is None
 
 
+def test_pods_that_work_off_a_line_are_no_gang() -> None:
+    found = read(pod(size="all", made_by=JOB), (JOB, job(4, 100)))
+    assert found is not None
+    assert found.unknown == (
+        f"Job train has more completions than pods at a time; set both alike, or {names.GANG_SIZE} "
+        "to none"
+    )
+    owner = job_set(("queue", 1, job(4, 100)), ("workers", 2, job(3)))
+    assert read(of_job_set("queue"), (JOB_SET, owner)) is None
+    gang = Gang("lab/JobSet:train/u/0", 6, once=True)
+    assert read(of_job_set("workers"), (JOB_SET, owner)) == gang
+
+
 def test_a_gang_may_be_smaller_than_what_its_owner_makes() -> None:
-    assert read(pod(size="3", made_by=JOB), (JOB, job(8))) == Gang("lab/Job:train/u", 3)
+    assert read(pod(size="3", made_by=JOB), (JOB, job(8))) == Gang("lab/Job:train/u", 3, once=True)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +217,7 @@ def test_a_gang_may_be_smaller_than_what_its_owner_makes() -> None:
 def test_a_job_set_is_a_gang_by_nature(owner: JSON, part: str, gang: tuple[str, int]) -> None:
     suffix, size = gang
     found = read(of_job_set(part), (JOB_SET, owner))
-    assert found == Gang(f"lab/JobSet:train/u/0{suffix}", size)
+    assert found == Gang(f"lab/JobSet:train/u/0{suffix}", size, once=True)
 
 
 def test_jobs_that_depend_on_others_start_by_themselves() -> None:
@@ -291,14 +305,14 @@ RAY = OwnerPaths(
 def test_settings_add_kinds(paths: OwnerPaths, spec: JSON, size: int) -> None:
     ref = ObjectRef(paths.api_version, paths.kind, paths.resource, "lab", "train", "u")
     found = read(pod(made_by=ref), (ref, {"spec": spec}), owners=Owners((paths,)))
-    assert found == Gang(f"lab/{paths.kind}:train/u", size)
+    assert found == Gang(f"lab/{paths.kind}:train/u", size, once=True)
     assert read(pod(made_by=ref), (ref, {"spec": spec})) is None
 
 
 def test_settings_go_before_the_table() -> None:
     always = OwnerPaths("batch/v1", "Job", "jobs", counts=("parallelism",))
     found = read(pod(made_by=JOB), (JOB, job(4, 2)), owners=Owners((always,)))
-    assert found == Gang("lab/Job:train/u", 4)
+    assert found == Gang("lab/Job:train/u", 4, once=True)
 
 
 @pytest.mark.parametrize(
