@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from scheduler.core.model import names
-from scheduler.core.model.gangowners import OwnerPaths
+from scheduler.core.model.gangowners import ASK, OwnerPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,13 @@ class Gangs:
     are alike, such as "spec.workers.*"; `counts`: paths from there to whole numbers, which are
     multiplied, one that is missing is 1; `template`: the path from there to the pods' template, by
     which those without a GPU are left out, "" for none. `label`: the pods' label that names the
-    object, "" where they have it as their controller. `always` False: only where a pod asks for it
-    by its gang-size. `look_seconds`: an object is read again after so long, or once pods of it come
-    or go.
+    object, "" where they have it as their controller. `ask`: kinds of all these whose pods start
+    together only where they ask for it by their gang-size. `look_seconds`: an object is read again
+    after so long, or once pods of it come or go.
     """
 
     owners: tuple[OwnerPaths, ...] = ()
+    ask: tuple[str, ...] = ASK
     look_seconds: float = 30.0
 
 

@@ -47,7 +47,7 @@ async def admission(
     keeper = TlsKeeper(
         _source(ours, settings.kube.namespace, client, clock), WebhookInjector(client), clock=clock
     )
-    owners = Owners(settings.gangs.owners)
+    owners = Owners(settings.gangs.owners, settings.gangs.ask)
     rules = Rules(ours.take_over, ours.runtime_class, ours.driver_limits, owners, ours.label_users)
     app = create_app(rules, places=places, observe=metrics.observe_admission)
     # Somebody may take our authority out of a configuration, by applying the manifest again.

@@ -123,7 +123,8 @@ def assemble(
     def regroup(uids: Collection[PodUID]) -> None:
         feed.retell_gangs(uids)
 
-    seconds, kinds = settings.gangs.look_seconds, Owners(settings.gangs.owners)
+    kinds = Owners(settings.gangs.owners, settings.gangs.ask)
+    seconds = settings.gangs.look_seconds
     owners = OwnerBook(kinds, read, moved=regroup, clock=clock, seconds=seconds)
     namespaces, volumes = NamespaceBook(retell), VolumeBook(retell)
     nodes = NodeBook(controller.put_nodes, controller.drop_node, clock=clock)

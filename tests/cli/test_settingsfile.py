@@ -71,8 +71,8 @@ def test_the_environment_stands_above_the_file(tmp_path: Path) -> None:
             'there is no setting "gangs.owners.count"; do you mean gangs.owners.counts?',
         ),
         (
-            "gangs: {owners: [{kind: J, api_version: v1, resource: js, always: perhaps}]}",
-            'gangs.owners.always is "perhaps"; write true or false',
+            "gangs: {owners: [{kind: J, api_version: v1, resource: js, label: [app]}]}",
+            "gangs.owners.label is \"['app']\"; write a text",
         ),
         (
             "gangs: {owners: [{kind: J, api_version: v1, resource: js/status}]}",
@@ -101,7 +101,6 @@ def test_kinds_of_owners_are_a_list_of_objects(tmp_path: Path) -> None:
           kind: PyTorchJob
           resource: pytorchjobs
           parts: [spec.pytorchReplicaSpecs.*]
-          always: false
     """
     ray = "[{api_version: ray.io/v1, kind: RayCluster, resource: rayclusters}]"
     here = read_settings(written(tmp_path, text), {}).gangs.owners
@@ -110,7 +109,6 @@ def test_kinds_of_owners_are_a_list_of_objects(tmp_path: Path) -> None:
         OwnerPaths(
             *("kubeflow.org/v1", "PyTorchJob", "pytorchjobs"),
             parts=("spec.pytorchReplicaSpecs.*",),
-            always=False,
         ),
     )
     assert there == (OwnerPaths("ray.io/v1", "RayCluster", "rayclusters"),)

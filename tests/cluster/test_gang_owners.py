@@ -47,13 +47,9 @@ SETTINGS: dict[str, Any] = {
     "gangs": {
         "look_seconds": 2.0,
         "owners": [
-            {
-                "api_version": "apps/v1",
-                "kind": "StatefulSet",
-                "resource": "statefulsets",
-                "always": False,
-            }
+            {"api_version": "apps/v1", "kind": "StatefulSet", "resource": "statefulsets"},
         ],
+        "ask": ["Job", "StatefulSet"],
     },
 }
 ONE, OTHER = "owners-one", "owners-other"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.core.model import gangshapes
+from scheduler.core.model.amounts import quoted
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.gangshapes import LEADER, WORKERS, ShapeOf
 from scheduler.core.model.stored import Stored, mapping, objects
@@ -15,6 +16,7 @@ from scheduler.core.model.stored import Stored, mapping, objects
 _STEP = r"(?:\*|[A-Za-z][A-Za-z0-9_-]*)"
 _PATH = re.compile(rf"{_STEP}(?:\.{_STEP})*")
 _API = re.compile(r"(?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9a-z]+")
+_KIND = re.compile(r"[A-Za-z0-9]+")
 _RESOURCE = re.compile(r"[a-z0-9]+")
 
 
@@ -42,18 +44,16 @@ def _nothing(_pod: Stored) -> str:
 class OwnerKind:
     """A kind of objects whose pods may start together.
 
-    `resource` is its plural in paths. `always`: they do unless told otherwise, else only where they
-    ask for it. The object is the one that the pod's `label` names, and `uid_label` its UID; without
-    a label it is what made the pod. `group`, of a pod: which of the gangs of one object it is of;
-    `part`: which part of the object's shape. `total`: label or annotation of a pod that says how
-    many pods its gang has.
+    `resource` is its plural in paths. The object is the one that the pod's `label` names, and
+    `uid_label` its UID; without a label it is what made the pod. `group`, of a pod: which of the
+    gangs of one object it is of; `part`: which part of the object's shape. `total`: the annotation
+    of a pod that says how many pods its gang has.
     """
 
     api_version: str
     kind: str
     resource: str
     shape: ShapeOf
-    always: bool = True
     label: str = ""
     uid_label: str = ""
     group: Callable[[Stored], str] = _nothing
@@ -118,9 +118,11 @@ KINDS: tuple[OwnerKind, ...] = (
         part=_leads,
         total=f"{_LEADER_WORKER_SET}size",
     ),
-    # Most Jobs of several pods are work that is shared out, each pod by itself.
-    OwnerKind("batch/v1", "Job", "jobs", gangshapes.of_job, always=False),
+    OwnerKind("batch/v1", "Job", "jobs", gangshapes.of_job),
 )
+
+ASK = ("Job",)
+"""Most Jobs of several pods are work that is shared out, each pod by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,10 @@ class OwnerPaths:
     counts: tuple[str, ...] = ("replicas",)
     template: str = "template"
     label: str = ""
-    always: bool = True
 
     def __post_init__(self) -> None:
         """Check what the paths of the API and into objects are made of."""
-        if not _API.fullmatch(self.api_version) or not self.kind.isalnum():
+        if not _API.fullmatch(self.api_version) or not _KIND.fullmatch(self.kind):
             raise InvalidInput(
                 "gangs.owners: write api_version and kind as its objects have them, such as "
                 "kubeflow.org/v1 and PyTorchJob"
@@ -158,11 +159,7 @@ class OwnerPaths:
     def as_kind(self) -> OwnerKind:
         """Return it as a row of the table."""
         shape = gangshapes.Paths(self.parts, self.counts, self.template).shape
-        return OwnerKind(
-            *(self.api_version, self.kind, self.resource, shape),
-            always=self.always,
-            label=self.label,
-        )
+        return OwnerKind(*(self.api_version, self.kind, self.resource, shape), label=self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +178,26 @@ class Membership:
 
 
 class Owners:
-    """The table, as it is by the settings: what they add goes before what is there."""
+    """The table, as it is by the settings: what they add stands in the place of what is there.
 
-    def __init__(self, more: Sequence[OwnerPaths] = ()) -> None:
-        kinds = (*(each.as_kind() for each in more), *KINDS)
+    Pods of the kinds in `ask` start together only where they ask for it. Raises InvalidInput for
+    one that isn't in the table.
+    """
+
+    def __init__(self, more: Sequence[OwnerPaths] = (), ask: Sequence[str] = ASK) -> None:
+        added = {(each.api_version, each.kind): each.as_kind() for each in more}
+        there = {(each.api_version, each.kind): each for each in KINDS}
+        kinds = (there | added).values()
         # A Job of a JobSet is a part of it: the label says so, and what made the pod doesn't.
         self._kinds = sorted(kinds, key=lambda kind: not kind.label)
         self._shapes: Mapping[tuple[str, str], ShapeOf] = {
-            (each.api_version, each.kind): each.shape for each in reversed((*kinds, POD_GROUP))
+            (each.api_version, each.kind): each.shape for each in (*kinds, POD_GROUP)
         }
+        self._ask = frozenset(ask)
+        if strange := sorted(self._ask - {kind.kind for kind in kinds}):
+            raise InvalidInput(
+                f"gangs.ask: there is no kind {quoted(strange[0])}; known are {self.names()}"
+            )
 
     def shape_of(self, ref: ObjectRef) -> ShapeOf:
         """Return how such an object is read."""
@@ -209,7 +217,7 @@ class Owners:
     def owner_of(self, pod: Stored, *, asked: bool) -> Membership | None:
         """Return what makes pods that start together, by nature or where they `asked` for it."""
         for kind in self._kinds:
-            ref = kind.ref_of(pod) if kind.always or asked else None
+            ref = kind.ref_of(pod) if asked or kind.kind not in self._ask else None
             if ref is not None:
                 return Membership(ref, kind.group(pod), kind.part(pod), _total(pod, kind.total))
         return None

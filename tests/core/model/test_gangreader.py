@@ -311,8 +311,17 @@ def test_settings_add_kinds(paths: OwnerPaths, spec: JSON, size: int) -> None:
 
 def test_settings_go_before_the_table() -> None:
     always = OwnerPaths("batch/v1", "Job", "jobs", counts=("parallelism",))
-    found = read(pod(made_by=JOB), (JOB, job(4, 2)), owners=Owners((always,)))
+    found = read(pod(made_by=JOB), (JOB, job(4, 2)), owners=Owners((always,), ask=()))
     assert found == Gang("lab/Job:train/u", 4, once=True)
+
+
+def test_settings_say_which_kinds_have_to_ask() -> None:
+    owner, ask = (JOB_SET, job_set(("workers", 2, job(3)))), Owners(ask=("Job", "JobSet"))
+    assert read(of_job_set(), owner, owners=ask) is None
+    gang = Gang("lab/JobSet:train/u/0", 6, once=True)
+    assert read(of_job_set(size="all"), owner, owners=ask) == gang
+    with pytest.raises(InvalidInput, match=r'gangs\.ask: there is no kind "Jobs"; known are Job, J'):
+        Owners(ask=("Jobs",))
 
 
 @pytest.mark.parametrize(
