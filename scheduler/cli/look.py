@@ -1,8 +1,8 @@
 """One look at a cluster, by the code that `serve` runs: what is there, and what it would decide.
 
 Nothing is written, and no way to a running `serve` is needed: who may read pods, nodes, namespaces,
-volumes and our resources may look. Where he may not read what says how large a gang is, that is
-said of its pods.
+volumes and our resources may look. Where what says how large a gang is may not be read, its pods
+are said to wait for that.
 """
 
 import asyncio

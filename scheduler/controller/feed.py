@@ -213,14 +213,23 @@ class Feed:
             self._controller.ends(uid, ends)
 
     def _note_success(self, uid: PodUID, pod: PodJSON) -> None:
-        read = self._read(pod) if podstate.succeeded(pod) and _is_ours(pod) else None
-        if read is None or read.gang is None:
+        if not podstate.succeeded(pod) or not self._may_be_of_a_gang(pod):
+            return
+        read = self._read(pod)
+        if read.gang is None:
             return
         if read.gang.unknown:
             self._gangs.note(uid, pod)
             self._ended[uid] = podjson.slim(pod)
         else:
             self._controller.finished(read)
+
+    def _may_be_of_a_gang(self, pod: PodJSON) -> bool:
+        """Look before it is read: of most pods that have ended nothing more has to be known."""
+        try:
+            return _is_ours(pod) and self._gangs.gang_of(pod) is not None
+        except InvalidInput:
+            return False
 
     def _note_gang(self, pod: Pod, stored: PodJSON) -> None:
         """Have the object that its gang is by looked up: of pods that want a GPU, and no others."""

@@ -20,8 +20,8 @@ from scheduler.kube.client import JSON, Client
 from scheduler.kube.errors import ApiError, Forbidden, NotFound, Unreachable
 from scheduler.kube.resources import Resource
 
-AT_ONCE = 8
-"""So many are read side by side."""
+AT_ONCE, TOLD_AT_ONCE = 8, 50
+"""So many objects are read side by side; of so many pods is told in one go."""
 
 PER_SECOND = 10.0
 """Where there are many, so many a second are read again: what the API server won't notice."""
@@ -141,12 +141,22 @@ class OwnerBook:
         # Whoever comes from here on may have been made by a newer one than is answered.
         looked.due = self._again(self._seconds)
         says = await self._ask(ref, looked)
+        if self._looked.get(ref) is not looked:
+            # All its pods went meanwhile; those that came since have it read once more.
+            return
         if isinstance(says, str):
             looked.due = min(looked.due, self._again(RETRY_SECONDS))
         changed, looked.says = says != looked.says, says
-        self._answer(ref)
         if changed:
-            self._moved(tuple(looked.users))
+            await self._tell(looked.users)
+        self._answer(ref)
+
+    async def _tell(self, users: Collection[PodUID]) -> None:
+        """Tell of pods, a few at a time, so that others on the event loop have their turn."""
+        left = tuple(users)
+        for start in range(0, len(left), TOLD_AT_ONCE):
+            self._moved([uid for uid in left[start : start + TOLD_AT_ONCE] if uid in users])
+            await asyncio.sleep(0)
 
     def _again(self, seconds: float) -> float:
         """Return when to look again at one of many: after so long, or as many allow."""

@@ -176,6 +176,30 @@ async def test_what_is_known_stays_known_while_the_api_server_is_away() -> None:
     assert len(cluster.moved) == 1
 
 
+async def test_of_many_pods_is_told_a_few_at_a_time() -> None:
+    cluster = Cluster({"train": job(120)})
+    async with cluster.book() as book:
+        for number in range(120):
+            note(book, f"p{number:03}", pod())
+        await book.told()
+    assert [len(each) for each in cluster.moved] == [50, 50, 20]
+    assert set().union(*cluster.moved) == {f"p{number:03}" for number in range(120)}
+
+
+async def test_who_comes_while_it_is_read_for_those_that_went_has_it_read_once_more() -> None:
+    cluster = Cluster({"train": job(3)})
+    async with cluster.book() as book:
+        note(book, "p", pod())
+        while not cluster.asked:
+            await asyncio.sleep(0)
+        book.forget(PodUID("p"))
+        cluster.objects["train"] = job(4)
+        note(book, "q", pod())
+        await book.told()
+        assert book.gang(PodUID("q")) == Gang("lab/Job:train/u", 4, once=True)
+    assert (cluster.asked, cluster.moved) == (["train", "train"], [{"q"}])
+
+
 async def test_an_object_without_pods_is_forgotten() -> None:
     cluster = Cluster({"train": job(3)})
     async with cluster.book(seconds=0.05) as book:

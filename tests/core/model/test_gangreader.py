@@ -320,7 +320,7 @@ def test_settings_say_which_kinds_have_to_ask() -> None:
     assert read(of_job_set(), owner, owners=ask) is None
     gang = Gang("lab/JobSet:train/u/0", 6, once=True)
     assert read(of_job_set(size="all"), owner, owners=ask) == gang
-    with pytest.raises(InvalidInput, match=r'gangs\.ask: there is no kind "Jobs"; known are Job, J'):
+    with pytest.raises(InvalidInput, match=r'gangs\.ask: there is no kind "Jobs"; known are'):
         Owners(ask=("Jobs",))
 
 
