@@ -14,7 +14,7 @@ from tests.cluster.tenants import installation, rooms_of
 from tests.cluster.test_gangs import bound, deploy, drop, members, running, template, told
 from tests.support.controlplane import modules
 from tests.support.controlplane.api import JSON, MERGE
-from tests.support.controlplane.installed import ACCOUNT, NAMESPACE, Installation
+from tests.support.controlplane.installed import ACCOUNT, NAMESPACE, Installation, is_asked
 from tests.support.controlplane.layout import STAGES, Options
 from tests.support.controlplane.plane import ControlPlane
 from tests.support.controlplane.waiting import eventually, stays
@@ -220,6 +220,26 @@ def test_a_killed_member_of_a_job_set_comes_back_alone(rooms: tuple[Room, Room])
     eventually(lambda: running(room, "train") == 3, 10, what="one is gone")
     eventually(lambda: running(room, "train") == 4, 30, what="another one is there instead")
     assert told(room, "GangBroken") == []
+    left = {each["metadata"]["uid"] for each in members(room, "train")}
+    assert {each["metadata"]["uid"] for each in others} < left
+
+
+def test_a_restart_of_serve_knows_the_gang_again(
+    installed: Installation, rooms: tuple[Room, Room]
+) -> None:
+    room, _ = rooms
+    made = job_set(room, "train", 2, 2)
+    for number in range(2):
+        jobs_of(room, made, number, 2)
+    eventually(lambda: running(room, "train") == 4, 20, what="all of it runs")
+    replica, before = installed.replicas[NAME], installed.replicas[NAME].containers["serve"].starts
+    replica.kill_serve()
+    eventually(lambda: replica.containers["serve"].starts > before, 20, what="it starts again")
+    eventually(lambda: replica.ready and is_asked(room.api, ONE), 30, what="it is there again")
+    killed, *others = members(room, "train")
+    room.api.delete(f"{room.path}/{killed['metadata']['name']}")
+    eventually(lambda: len(members(room, "train")) == 4, 30, what="it is made again")
+    eventually(lambda: running(room, "train") == 4, 20, what="and runs")
     left = {each["metadata"]["uid"] for each in members(room, "train")}
     assert {each["metadata"]["uid"] for each in others} < left
 
