@@ -86,6 +86,13 @@ BY_ADMINS = (
     ),
     Known(names.MANAGED_LABEL, "true", "label of a node: its GPUs are given out by Equipoise"),
     Known(
+        names.OWNER_LABEL,
+        "vision",
+        "label of a node: the tenant that brought it, which is "
+        "[guaranteed as much](../concepts/fairness.md#pooling-machines) if its guarantee is "
+        f"`{names.CONTRIBUTED}`",
+    ),
+    Known(
         names.MANAGED_LABEL + ":NoSchedule",
         "",
         "advised taint of such a node; pods with a request tolerate it",

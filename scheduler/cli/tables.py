@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Iterable, Sequence
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from scheduler.core.model.standing import Standing
 
 NAMES = ("tenant", "node", "model", "pods", "who", "moves", "from", "to", "fits", "where")
 """Columns of words; all others hold numbers."""
@@ -23,3 +26,9 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[str]], *, closing: str 
     console.print(table)
     if closing:
         console.print(closing)
+
+
+def echo_strays(standing: Standing) -> None:
+    """Print a line for each node whose owner is no tenant."""
+    for stray in standing.strays:
+        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")

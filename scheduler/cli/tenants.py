@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from scheduler.cli.look import cluster_options, looking
-from scheduler.cli.tables import show
+from scheduler.cli.look import Look, cluster_options, looking
+from scheduler.cli.tables import echo_strays, show
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.standing import Standing, TenantStanding, UserStanding
 
@@ -17,12 +17,19 @@ from scheduler.core.model.standing import Standing, TenantStanding, UserStanding
 @cluster_options
 def tenants(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
     """Show each tenant of a cluster: what it is due, has, wants and is owed."""
-    seen = looking(kubeconfig, context)
+    show_tenants(looking(kubeconfig, context), as_json=as_json)
+
+
+def show_tenants(seen: Look, *, as_json: bool) -> None:
+    """Print the tenants of a cluster that was looked at."""
     standing = seen.standing(seen.decide())
     if as_json:
-        users = [_user_data(each) for each in standing.users]
-        tenants = [_data(each) for each in standing.tenants]
-        found = {"tenants": tenants, "users": users, "jain": standing.jain}
+        found = {
+            "tenants": [_data(each) for each in standing.tenants],
+            "users": [_user_data(each) for each in standing.users],
+            "jain": standing.jain,
+            "strays": [asdict(stray) for stray in standing.strays],
+        }
         click.echo(json.dumps(found, indent=2))
         return
     show(
@@ -30,8 +37,7 @@ def tenants(*, kubeconfig: str | None, context: str | None, as_json: bool) -> No
         list(_rows(standing)),
         closing=_closing(standing),
     )
-    for stray in standing.strays:
-        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
+    echo_strays(standing)
 
 
 def _rows(standing: Standing) -> Iterator[tuple[str, ...]]:

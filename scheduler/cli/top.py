@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from scheduler.cli.look import cluster_options, looking
-from scheduler.cli.tables import show
+from scheduler.cli.look import Look, cluster_options, looking
+from scheduler.cli.tables import echo_strays, show
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.standing import DeviceStanding, Slice, Standing
 
@@ -27,7 +27,11 @@ SHOWN = 4
 @cluster_options
 def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
     """Show each GPU of a cluster: promised, measured, and who is on it."""
-    seen = looking(kubeconfig, context)
+    show_top(looking(kubeconfig, context), as_json=as_json)
+
+
+def show_top(seen: Look, *, as_json: bool) -> None:
+    """Print the GPUs of a cluster that was looked at."""
     standing, closed = seen.standing(seen.decide()), seen.parts.ledger.closed
     if as_json:
         devices: list[dict[str, Any]] = [asdict(device) for device in standing.devices]
@@ -49,8 +53,7 @@ def top(*, kubeconfig: str | None, context: str | None, as_json: bool) -> None:
     )
     for node, why in sorted(closed.items()):
         click.echo(f"{node} takes no new pod: {why}")
-    for stray in standing.strays:
-        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
+    echo_strays(standing)
 
 
 def _row(each: DeviceStanding) -> tuple[str, ...]:

@@ -59,11 +59,11 @@ BROUGHT = _gauge(
     "takes pods, and its guarantee if that is contributed; ill = failed; away = on a node that "
     "is cordoned, closed or lost. No series for who owns none.",
 )
-STRAY = _gauge(
-    "owned_by_nobody_nodes",
+OWNERLESS = _gauge(
+    "ownerless_gpus",
     (),
-    "nodes",
-    "Nodes that name an owner who is no tenant, so that they count for nobody.",
+    "gpus",
+    "GPUs of nodes that name an owner who is no tenant, so that they count for nobody.",
 )
 DEMAND = _gauge(
     "tenant_demand_gpus",
@@ -275,7 +275,7 @@ CATALOGUE: tuple[Spec, ...] = (
     FRAGMENTED,
     OVERSOLD,
     UNPLACEABLE,
-    STRAY,
+    OWNERLESS,
     GPU_ALLOCATED,
     GPU_UTILIZATION,
     GPU_MEMORY_USED,

@@ -76,7 +76,9 @@ def _cluster(standing: Standing) -> Iterator[GaugeMetricFamily]:
     causes = ((cause, milli / MILLI) for cause, milli in asdict(standing.fragments).items())
     yield _family(catalogue.FRAGMENTED, (((cause,), amount) for cause, amount in causes))
     yield _family(catalogue.OVERSOLD, [((), standing.oversold_milli / MILLI)])
-    yield _family(catalogue.STRAY, [((), len(standing.strays))])
+    strays = {stray.node for stray in standing.strays}
+    ownerless = sum(device.milli for device in standing.devices if device.node in strays)
+    yield _family(catalogue.OWNERLESS, [((), ownerless / MILLI)])
     yield _family(catalogue.UNPLACEABLE, map(_lack, standing.lacks))
 
 

@@ -40,6 +40,22 @@ def printed(capsys: Captured) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_what_was_brought_is_a_guarantee_where_that_is_contributed(
+    write: Any, capsys: Captured
+) -> None:
+    tenants = [
+        tenant("owner", guarantee="contributed", brought=2.5, demand=9),
+        tenant("other", guarantee=0, brought=4, demand=9),
+    ]
+    assert run(["shares", write({"cases": [case(total=6, tenants=tenants)]}), "--json"]) == 0
+    (found,) = printed(capsys)["cases"]
+    assert found["shares"] == {"owner": "17/4", "other": "7/4"}
+    for brought in (-1, 0.0001, "all"):
+        tenants[0]["brought"] = brought
+        assert run(["shares", write({"cases": [case(total=6, tenants=tenants)]})]) == 2
+        assert 'tenant "owner": "brought" must' in capsys.readouterr().err
+
+
 def test_all_our_cases_are_ok(capsys: Captured) -> None:
     assert run(["shares", str(CASES), "--json"]) == 0
     cases = printed(capsys)["cases"]

@@ -27,10 +27,30 @@ def test_a_tenant_that_says_nothing_has_the_defaults() -> None:
     assert (tenant.parent, tenant.limit, tenant.priority) == (None, None, 100)
 
 
+def test_a_guarantee_may_be_the_word_that_makes_it_follow_nodes() -> None:
+    read = convert.tenant(tenant_json("vision", guarantee="contributed", limit=3))
+    assert (read.contributed, read.guarantee, read.limit) == (True, Fraction(0), Fraction(3))
+    assert not convert.tenant(tenant_json("vision", guarantee=3)).contributed
+
+
+def test_a_node_says_who_owns_it_and_whether_it_answers() -> None:
+    label = {"equipoise.dev/owner": "vision"}
+    found = node_json(
+        "n", taints=[{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]
+    )
+    found["metadata"]["labels"] |= label
+    node = convert.node(found, gpunode_json("n"), now=NOW)
+    assert (node.owner, node.silent) == ("vision", True)
+    node = convert.node(node_json("n"), gpunode_json("n"), now=NOW)
+    assert (node.owner, node.silent) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
         ({"guarantee": -1}, 'tenant "vision": guarantee: "-1" must not be below 0'),
+        ({"guarantee": "2"}, 'tenant "vision": guarantee: "2" is neither a number nor the word'),
+        ({"guarantee": [2]}, 'tenant "vision": guarantee: "[2]" is not a number; write one'),
         ({"weight": "2"}, 'tenant "vision": weight: "2" is not a number; write one without quotes'),
         ({"maxRuntime": "long"}, 'tenant "vision": maxRuntime: "long" is no duration; write'),
         ({"limit": True}, 'tenant "vision": limit: "True" is not a number'),

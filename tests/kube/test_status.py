@@ -17,6 +17,7 @@ from scheduler.core.model.standing import (
     TenantStanding,
     UserStanding,
 )
+from scheduler.core.model.tenants import Brought
 from scheduler.kube.client import Patch
 from scheduler.kube.errors import Unreachable
 from scheduler.kube.nodebook import NodeBook
@@ -125,6 +126,7 @@ async def test_a_tenants_status_is_applied_by_our_field_manager() -> None:
     assert (sent.body["kind"], sent.body["apiVersion"]) == ("Tenant", "equipoise.dev/v1alpha1")
     status = sent.body["status"]
     assert {key: status[key] for key in status if key not in ("conditions", "lag")} == {
+        "guaranteeGPUs": 1,
         "fairShareGPUs": 2.333,
         "allocatedGPUs": 0.5,
         "demandGPUs": 4,
@@ -133,6 +135,22 @@ async def test_a_tenants_status_is_applied_by_our_field_manager() -> None:
     }
     assert _words(status, "Valid")[:2] == ("True", "Valid")
     assert _words(status, "Served")[:2] == ("True", "Served")
+
+
+async def test_what_a_tenant_brought_is_told_with_what_of_it_is_missing() -> None:
+    world = World()
+    await world.tell(tenant_json("a", guarantee="contributed"))
+    world.stand(_tenant("a", contributed=True, brought=Brought(6500, ill=500, away=1000)))
+    status = (await world.written())["a"]
+    assert (status["broughtGPUs"], status["missingGPUs"]) == (8, 1.5)
+    world.stand(_tenant("a", contributed=True))
+    status = (await world.written())["a"]
+    assert (status["broughtGPUs"], status["missingGPUs"]) == (0, 0)
+    none = Fraction(0)
+    world.stand(_tenant("a", contributed=True, guarantee=none, weight=none, fair_share=none))
+    assert (
+        "see to its nodes, or give it a weight" in _words((await world.written())["a"], "Served")[2]
+    )
 
 
 async def test_what_did_not_change_is_not_written_again() -> None:

@@ -12,9 +12,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.core.model.fragments import Fragments
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Lack
-from scheduler.core.model.standing import Standing
+from scheduler.core.model.standing import Standing, Stray
+from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
 from scheduler.telemetry.catalogue import CATALOGUE, Kind, Spec
@@ -65,7 +66,10 @@ def _has(text: bytes, word: str) -> bool:
 
 def test_everything_that_is_served_is_in_the_catalogue_and_the_other_way_round() -> None:
     lack = Lack(Reason.NO_ROOM, (), 1, 1000)
-    served = _families(_used().exposition(replace(Story().at(60.0), lacks=(lack,))))
+    seen = Story().at(60.0)
+    owner = replace(seen.tenants[0], contributed=True, brought=Brought(4000, ill=1000, away=8000))
+    seen = replace(seen, lacks=(lack,), tenants=(owner, *seen.tenants[1:]))
+    served = _families(_used().exposition(seen))
     catalogued = {spec.name.removesuffix("_total"): spec for spec in CATALOGUE}
     assert served.keys() == catalogued.keys()
     for name, family in served.items():
@@ -260,3 +264,21 @@ def test_the_reference_page_names_every_metric_and_asks_only_for_those_that_exis
     names = {spec.name for spec in (*CATALOGUE, *AGENT_CATALOGUE)}
     asked = set(re.findall(r"equipoise_[a-z_]+", page()))
     assert {name.removesuffix("_bucket") for name in asked} == names
+
+
+def test_what_an_owner_brought_is_told_by_its_state_and_of_others_not_at_all() -> None:
+    owner = tenant("vision", contributed=True, brought=Brought(6500, ill=500, away=1000))
+    standing = Standing(
+        at=0.0,
+        tenants=(owner, tenant("speech")),
+        devices=(device("GPU-a", owner=TenantName("nobody")), device("GPU-b", node=NodeName("n"))),
+        strays=(Stray(NodeName("gpu-1"), TenantName("nobody")),),
+    )
+    found = _families(Metrics().exposition(standing))
+    brought = found["equipoise_tenant_brought_gpus"].samples
+    assert [(each.labels["tenant"], each.labels["state"], each.value) for each in brought] == [
+        ("vision", "counted", 6.5),
+        ("vision", "ill", 0.5),
+        ("vision", "away", 1.0),
+    ]
+    assert [each.value for each in found["equipoise_ownerless_gpus"].samples] == [1.0]

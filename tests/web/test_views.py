@@ -4,7 +4,8 @@ import json
 from fractions import Fraction
 
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
-from scheduler.core.model.standing import Standing, UserStanding
+from scheduler.core.model.standing import Standing, Stray, UserStanding
+from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.web.views import EXAMPLES, GROUPS, USERS, state
 from tests.support.standings import Story, device, piece, tenant, waiting
@@ -109,3 +110,12 @@ def test_the_state_says_the_same_after_a_trip_through_json() -> None:
 
 def test_the_same_picture_gives_the_same_state() -> None:
     assert state(Story().at(80.0)) == state(Story().at(80.0))
+
+
+def test_what_an_owner_brought_stands_beside_its_guarantee_and_strays_at_the_top() -> None:
+    owner = tenant(guarantee=Fraction(7), contributed=True, brought=Brought(7000, ill=1000))
+    stray = Stray(NodeName("n9"), TenantName("nobody"))
+    shown = state(Standing(at=0.0, tenants=(owner,), strays=(stray,)), facts=["a cluster"])
+    (row,) = shown["tenants"]
+    assert (row["guarantee"], row["contributed"], row["brought"], row["missing"]) == (7, True, 8, 1)
+    assert shown["facts"] == ["a cluster", stray.sentence]
