@@ -311,3 +311,31 @@ def test_what_becomes_free_as_somebodys_time_is_over_counts_as_gone() -> None:
     plan = stage.round(carry_out=False)
     # With that one a has three of its two: by three more b would have more than its own due.
     assert [(each.pod.name, each.taker) for each in plan.evicts] == [("a0", None)]
+
+
+def owners(**changes: Any) -> Stage:
+    """a and b are guaranteed two cards each; a holds three, the single one since long ago."""
+    guaranteed = [tenant("a", guarantee=2), tenant("b", guarantee=2, created=1.0)]
+    stage = Stage([node("n", 2), node("m", 2)], guaranteed)
+    both = ((0, 1000, 16_000), (1, 1000, 16_000))
+    stage.run(pod("pair", whole(2), "a"), place("n", *both), age=2 * UNDISTURBED)
+    stage.run(replace(pod("one", whole(), "a"), **changes), place("m", both[0]))
+    stage.run(pod("b0", whole(), "b"), place("m", both[1]))
+    stage.waiting = [pod("b1", whole(), "b")]
+    return stage
+
+
+def test_what_others_are_guaranteed_is_left_to_them_though_other_pods_cost_more() -> None:
+    stage = owners()
+    stage.pass_by()
+    assert stopped(stage) == [("one", "b1", Reason.RECLAIMED)]
+    stage.pass_by(10 * PATIENCE)
+    assert stage.running == {"pair", "b0", "b1"}
+
+
+def test_where_nothing_else_would_do_who_is_inside_its_guarantee_goes_past_that_of_others() -> None:
+    stage = owners(preemptible=False)
+    stage.pass_by()
+    assert stopped(stage) == [("pair", "b1", Reason.RECLAIMED)]
+    stage.pass_by(10 * PATIENCE)
+    assert stage.running == {"one", "b0", "b1"}

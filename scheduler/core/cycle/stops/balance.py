@@ -32,7 +32,12 @@ class Balance:
         self._youngest: dict[TenantName, float] = {}
         self._path = set(self._tree.path(taker.tenant))
         self._leaf, self._tenant = taker.tenant, tenant_part(taker.tenant)
-        self.any_priority = False
+        self.any_priority = self.past_guarantees = False
+
+    @property
+    def may_pass_guarantees(self) -> bool:
+        """Whether others may be left below theirs, where there is no other way."""
+        return self._inside(self._held(self._tenant) + self.needs)
 
     @property
     def possible(self) -> bool:
@@ -49,7 +54,7 @@ class Balance:
             return True
         if not self._is_below(me):
             return False
-        if me == self._tenant and after[me] <= self._guarantee:
+        if me == self._tenant and self._inside(after[me]):
             return True
         # At the best nobody else is any further from its share.
         loss = self._unfairness(after) - self._unfairness({me: self._held(me)})
@@ -180,7 +185,11 @@ class Balance:
 
     def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
         """Only who stays inside its own may pass others': their pods may be larger than theirs."""
-        return after[self._tenant] <= self._guarantee or self._others_keep_theirs(after)
+        passes = self.past_guarantees and self._inside(after[self._tenant])
+        return passes or self._others_keep_theirs(after)
+
+    def _inside(self, milli: int) -> bool:
+        return milli <= self._guarantee
 
     def _others_keep_theirs(self, after: Mapping[TenantName, int]) -> bool:
         return all(

@@ -18,6 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from itertools import product
 
 from scheduler.core.cycle.allocation import Allocation, largest_first
 from scheduler.core.cycle.kinds import Kind
@@ -34,6 +35,9 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Reservation, Running
 from scheduler.core.model.tenants import tenant_part
 from scheduler.core.model.verdicts import Reason, Verdict
+
+WAYS = tuple(product((False, True), repeat=2))
+"""Whether to go past what others are guaranteed, and past what is worth more to them."""
 
 MOST_AT_ONCE = 256
 """So many requests get a place by this in one round at most: the next one is not far."""
@@ -216,6 +220,7 @@ class _Search:
                 offers[pod.uid] = offer
         self.bundles, self.rankings = before, {}
         # What each takes was fair step by step; all of it has to be.
+        balance.past_guarantees = True
         whole = len(offers) == len(members) and balance.has_givers and balance.allows(())
         found = [offers[pod.uid] for pod in members] if whole else []
         return work.in_order(members, found, _place) if whole else None
@@ -228,12 +233,15 @@ class _Search:
     def _best(self, pod: Pod, balance: Balance) -> Offer | None:
         among = self.work.this.snapshot.eligibility.now(pod.constraints)
         allowed = None if among is None else set(among.tolist())
-        balance.any_priority = False
-        found = self._cheapest(pod, balance, allowed)
-        if found is None:
-            balance.any_priority = True
+        # What others are guaranteed, and what is worth more to them, goes only where nothing else
+        # would do, however much is lost by that.
+        ways = WAYS if balance.may_pass_guarantees else WAYS[:2]
+        for past_guarantees, any_priority in ways:
+            balance.past_guarantees, balance.any_priority = past_guarantees, any_priority
             found = self._cheapest(pod, balance, allowed)
-        return found
+            if found is not None:
+                return found
+        return None
 
     def _cheapest(
         self, pod: Pod, balance: Balance, allowed: Collection[int] | None
