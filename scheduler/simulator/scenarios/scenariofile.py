@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidFile, InvalidInput, InvalidTenants
 from scheduler.core.model.gangs import MOST_MEMBERS, Gang
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
+from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import MAX_DEVICES, Request, Spreading
@@ -85,7 +88,7 @@ def _scenario(entry: Entry, where: str) -> Scenario:
         for age, each in enumerate(jsonfile.objects(entry, "tenants", where))
     )
     try:
-        tree = TenantTree(tenants)
+        tree = guaranteed(TenantTree(tenants), Ledger(nodes).brought)
     except InvalidTenants as problem:
         raise InvalidInput(f"{where}: {problem}") from None
     spreading = _spreading(entry, where)
@@ -105,7 +108,7 @@ def _scenario(entry: Entry, where: str) -> Scenario:
         title=str(entry.get("title", "")),
         phase=_phase(entry, where),
         nodes=nodes,
-        tenants=tenants,
+        tenants=tuple(tree.tenants.values()),
         running=tuple(_running(each, pod, where, nodes) for each, pod in pods["running"]),
         pending=tuple(pod for _, pod in pods["pending"]),
         expected=_expected(entry, where),
@@ -139,7 +142,8 @@ def _node(entry: Entry, where: str) -> Node:
             f"above 0 and below {MOST_MEMORY_MIB}"
         )
     devices = tuple(Device(DeviceUUID(f"{name}/{i}"), MODEL, memory) for i in range(count))
-    return Node(NodeName(name), devices, AMPLE_CPU_MILLI, AMPLE_RAM_MIB)
+    owner = {OWNER_LABEL: jsonfile.text(entry, "owner", where)} if "owner" in entry else {}
+    return Node(NodeName(name), devices, AMPLE_CPU_MILLI, AMPLE_RAM_MIB, labels=owner)
 
 
 def _pod(entry: Entry, where: str, spreading: Spreading, sizes: Counter[object]) -> Pod:

@@ -1,14 +1,17 @@
 """Reader of a file of division cases: who wants how much of what, and what should come out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.errors import InvalidFile, InvalidInput, InvalidTenants
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.tenants import Brought
 from scheduler.simulator.scenarios import jsonfile
 from scheduler.simulator.scenarios.jsonfile import Entry
 from scheduler.simulator.scenarios.tenantentry import read_tenant
@@ -56,6 +59,7 @@ def _case(entry: object, where: str) -> ShareCase:
         tree = TenantTree(
             read_tenant(each, where, age, total=total) for age, each in enumerate(tenants)
         )
+        tree = guaranteed(tree, _brought(tenants, where))
     except InvalidTenants as problem:
         raise InvalidInput(f"{where}: {problem}") from None
     # An inner tenant's demand is its children's, so the file may leave it out.
@@ -74,6 +78,19 @@ def _case(entry: object, where: str) -> ShareCase:
         exact=_shares(case, "exact", where, tree),
         kai=_shares(case, "kai", where, tree),
     )
+
+
+def _brought(tenants: Sequence[Entry], where: str) -> dict[TenantName, Brought]:
+    """Read what tenants brought themselves; GPUs, in steps of 0.001 as devices are counted."""
+    found = {}
+    for each in tenants:
+        if "brought" in each:
+            name = each["name"]
+            milli = jsonfile.amount(each, "brought", f'{where}, tenant "{name}"') * MILLI
+            if milli.denominator != 1:
+                raise InvalidInput(f'{where}, tenant "{name}": "brought" must be in steps of 0.001')
+            found[TenantName(name)] = Brought(milli.numerator)
+    return found
 
 
 def _shares(case: Entry, key: str, where: str, tree: TenantTree) -> Shares | None:

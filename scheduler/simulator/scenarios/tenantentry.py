@@ -1,8 +1,12 @@
-"""A tenant as scenario and share files write it: amounts in GPUs, null = unlimited."""
+"""A tenant as scenario and share files write it: amounts in GPUs, null = unlimited.
+
+A guarantee of "contributed" is what the tenant brought, which the file says elsewhere.
+"""
 
 from fractions import Fraction
 
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.names import CONTRIBUTED
 from scheduler.core.model.tenants import Tenant
 from scheduler.simulator.scenarios import jsonfile
 from scheduler.simulator.scenarios.jsonfile import Entry
@@ -16,7 +20,8 @@ def read_tenant(entry: Entry, where: str, age: int, *, total: Fraction) -> Tenan
     name = jsonfile.text(entry, "name", f"{where}, tenant {age + 1}")
     where = f'{where}, tenant "{name}"'
     parent = jsonfile.parent(entry, where)
-    guarantee = _amount_or_none(entry, "guarantee", where)
+    contributed = entry.get("guarantee") == CONTRIBUTED
+    guarantee = Fraction(0) if contributed else _amount_or_none(entry, "guarantee", where)
     return Tenant(
         name=TenantName(name),
         parent=None if parent is None else TenantName(parent),
@@ -25,6 +30,7 @@ def read_tenant(entry: Entry, where: str, age: int, *, total: Fraction) -> Tenan
         limit=_amount_or_none(entry, "limit", where),
         priority=jsonfile.whole(entry, "priority", where),
         created=float(age),
+        contributed=contributed,
     )
 
 

@@ -16,6 +16,7 @@ import yaml
 from scheduler.core.model.amounts import quoted
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.ids import TenantName
+from scheduler.core.model.names import CONTRIBUTED
 from scheduler.core.model.tenants import Tenant
 
 MOST_TENANTS = 1000
@@ -26,7 +27,8 @@ NEARLY = 1e-6
 class Size:
     """Some tenants that are alike: each has this weight and guarantee (GPUs), and submits `work`.
 
-    `work` is a part of all GPU-seconds that are asked for.
+    `work` is a part of all GPU-seconds that are asked for, `owns` the part of the nodes that each
+    of them brings. `contributed`: the guarantee is what these come to.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Size:
     count: int = 1
     weight: float = 1.0
     guarantee: float = 0.0
+    owns: float = 0.0
+    contributed: bool = False
 
     @property
     def tenants(self) -> tuple[TenantName, ...]:
@@ -70,6 +74,7 @@ class Plan:
                 name,
                 weight=Fraction(str(size.weight)),
                 guarantee=Fraction(str(size.guarantee)),
+                contributed=size.contributed,
                 created=float(age),
             )
             for age, (size, name) in enumerate(each)
@@ -82,6 +87,7 @@ _LIMITS = {
     "count": (1, MOST_TENANTS, False),
     "weight": (0, 1e9, False),
     "guarantee": (0, 1e9, False),
+    "owns": (0, 1, True),
     "load": (0, 100, True),
     "nodes": (0, 1, True),
     "skip": (0, 0.99, False),
@@ -126,17 +132,23 @@ def _plan(document: Any) -> Plan:
 
 def _size(entry: Any, at: int) -> Size:
     where = f"tenants, entry {at}"
-    table = dict(_table(entry, where, [field.name for field in fields(Size)]))
+    known = [field.name for field in fields(Size) if field.name != "contributed"]
+    table = dict(_table(entry, where, known))
     name = table.pop("name", None)
     if not isinstance(name, str) or not name or not name.isprintable():
         raise InvalidInput(f"{where}: name must be a text that is not empty")
     if "work" not in table:
         raise InvalidInput(f'tenant "{name}": work is missing; say which part of the work is its')
+    contributed = table.get("guarantee") == CONTRIBUTED
+    if contributed and "owns" not in table:
+        raise InvalidInput(f'tenant "{name}": owns is missing; say which part of the nodes it owns')
+    if contributed:
+        del table["guarantee"]
     numbers = {key: _number(value, key, f'tenant "{name}": {key}') for key, value in table.items()}
     count = numbers.pop("count", 1)
     if count != int(count):
         raise InvalidInput(f'tenant "{name}": count must be a whole number')
-    return Size(name=name, count=int(count), **numbers)
+    return Size(name=name, count=int(count), contributed=contributed, **numbers)
 
 
 def _check(sizes: tuple[Size, ...]) -> None:
@@ -149,7 +161,10 @@ def _check(sizes: tuple[Size, ...]) -> None:
     total = math.fsum(size.work * size.count for size in sizes)
     if abs(total - 1) > NEARLY:
         raise InvalidInput(f"the parts of the work add up to {total:g}; they must make 1")
-    if not any(size.weight or size.guarantee for size in sizes):
+    owned = math.fsum(size.owns * size.count for size in sizes)
+    if owned > 1 + NEARLY:
+        raise InvalidInput(f"the parts of the nodes add up to {owned:g}; they must make 1 at most")
+    if not any(size.weight or size.guarantee or size.contributed for size in sizes):
         raise InvalidInput("no tenant has weight or guarantee, so none is due anything; give one")
 
 

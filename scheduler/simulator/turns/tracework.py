@@ -1,6 +1,7 @@
 """A trace as work of tenants: its pods come as they came, faster, and run for as long as they ran.
 
-- The nodes are a part of the trace's, drawn evenly from all kinds.
+- The nodes are a part of the trace's, drawn evenly from all kinds. Kind by kind, each goes to the
+  owner who has the least of its part of the GPUs so far.
 - Only pods that use GPUs, ran in the trace and fit one of those nodes come. They run for as long
   as in the trace, `longest_hours` at most.
 - All times of arrival are multiplied by one number, so that a pass through the trace takes the time
@@ -12,18 +13,19 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.errors import InvalidInput
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
+from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.nodes import Node
 from scheduler.simulator.traces.lives import Lives
 from scheduler.simulator.traces.pieces import Piece, paced
 from scheduler.simulator.traces.trace import Trace
-from scheduler.simulator.turns.tenantsfile import Plan
+from scheduler.simulator.turns.tenantsfile import NEARLY, Plan
 from scheduler.simulator.turns.workloads import DAY, HOUR, Job, Workload
 
 MOST_JOBS = 1_000_000
@@ -47,7 +49,7 @@ class Pass:
 
 def one_pass(trace: Trace, lives: Lives, plan: Plan) -> Pass:
     """Return what a pass consists of; raise InvalidInput where no pod would come."""
-    nodes = part_of(trace.nodes, plan.nodes)
+    nodes = owned(part_of(trace.nodes, plan.nodes), plan)
     capacity = Capacity(Columns(nodes))
     able = [
         (lives[pod.name].came, pod.name, pod.request)
@@ -84,15 +86,35 @@ def workload(name: str, played: Pass, plan: Plan, seed: int) -> Workload:
 
 def part_of(nodes: Sequence[Node], part: float) -> tuple[Node, ...]:
     """Return a part of the nodes that have GPUs, evenly from all kinds; one at least."""
-    kinds = sorted(
-        (node for node in nodes if node.devices),
-        key=lambda node: (
-            node.devices[0].model, len(node.devices), node.cpu_milli, node.ram_mib, node.name
-        ),
-    )  # fmt: skip
+    kinds = sorted((node for node in nodes if node.devices), key=_kind)
     count = max(1, round(len(kinds) * part))
     chosen = {kinds[int((at + 0.5) * len(kinds) / count)].name for at in range(count)}
     return tuple(node for node in nodes if node.name in chosen)
+
+
+def owned(nodes: Sequence[Node], plan: Plan) -> tuple[Node, ...]:
+    """Return the nodes with their owners; the rest belongs to nobody."""
+    shares: dict[TenantName | None, float] = {
+        name: size.owns for size in plan.sizes for name in size.tenants if size.owns
+    }
+    left = 1 - math.fsum(shares.values())
+    if left > NEARLY:
+        shares[None] = left
+    had = dict.fromkeys(shares, 0)
+    found: dict[NodeName, Node] = {}
+    for node in sorted(nodes, key=_kind):
+        owner = min(shares, key=lambda name: had[name] / shares[name])
+        had[owner] += len(node.devices)
+        labels = {**node.labels, OWNER_LABEL: owner} if owner else node.labels
+        found[node.name] = replace(node, labels=labels)
+    return tuple(found[node.name] for node in nodes)
+
+
+def _kind(node: Node) -> tuple[str, int, int, int, str]:
+    return (
+        *(node.devices[0].model, len(node.devices)),
+        *(node.cpu_milli, node.ram_mib, node.name),
+    )
 
 
 def _arrivals(played: Pass, plan: Plan, seed: int) -> Iterator[tuple[float, Job]]:

@@ -48,6 +48,18 @@ def test_all_of_kai_is_read() -> None:
         assert [each.pod.name for each in read.running] == [p["name"] for p in raw["running"]]
 
 
+def test_a_contributed_guarantee_is_what_the_nodes_of_its_owner_come_to(tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    nodes = [node("n1", owner="a"), node("n2", owner="b", gpus=4), node("n3", owner="a")]
+    tenants = [tenant("top", guarantee="contributed"), tenant("a", guarantee="contributed")]
+    tenants[1]["parent"] = "top"
+    one = entry(nodes=nodes, tenants=[*tenants, tenant("b", guarantee=1)])
+    file.write_text(json.dumps({"scenarios": [one]}))
+    (scenario,) = read_scenarios(file)
+    assert [each.guarantee for each in scenario.tenants] == [4, 4, 1]
+    assert [each.contributed for each in scenario.tenants] == [True, True, False]
+
+
 def bad(**changes: Any) -> dict[str, Any]:
     return {"scenarios": [entry(**changes)]}
 

@@ -34,6 +34,14 @@ def test_amounts_are_what_is_written(tmp_path: Path) -> None:
     }
 
 
+def test_a_guarantee_may_be_what_the_tenants_own(tmp_path: Path) -> None:
+    file = tmp_path / "tenants.yaml"
+    file.write_text("tenants: [{name: a, work: 0.5, count: 2, guarantee: contributed, owns: 0.25}]")
+    plan = read_plan(file)
+    assert all(each.contributed and not each.guarantee for each in plan.tenants)
+    assert plan.sizes[0].owns == 0.25
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -56,6 +64,10 @@ def test_amounts_are_what_is_written(tmp_path: Path) -> None:
         ("tenants: [{name: a, work: 0.5}, {name: a, work: 0.5}]", '"a" is there twice'),
         ("tenants: [{name: a, count: 2, work: 0.4}, {name: a-1, work: 0.2}]", '"a-1" is there'),
         ("tenants: [{name: a, work: 1, weight: 0}]", "none is due anything"),
+        ("tenants: [{name: a, work: 1, guarantee: contributed}]", "owns is missing"),
+        ("tenants: [{name: a, work: 1, guarantee: mine, owns: 1}]", 'guarantee is "mine"; write a'),
+        ("tenants: [{name: a, work: 0.5, count: 2, owns: 0.6}]", "add up to 1.2; they must make 1"),
+        ("tenants: [{name: a, work: 1, contributed: true}]", 'there is no "contributed"'),
         (ONE + "load: 0", "load is 0; it must be above 0"),
         (ONE + "nodes: 2", "nodes is 2; it must be above 0 and at most 1"),
         (ONE + "skip: 1", "at most 0.99"),

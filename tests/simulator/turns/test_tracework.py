@@ -13,9 +13,11 @@ from scheduler.simulator.traces.lives import Life, lives_of
 from scheduler.simulator.traces.synthetic import synthetic_trace
 from scheduler.simulator.traces.trace import Trace
 from scheduler.simulator.traces.tracefile import read_trace
+from scheduler.simulator.turns.rules import OURS
 from scheduler.simulator.turns.tenantsfile import Plan, Size
-from scheduler.simulator.turns.tracework import one_pass, part_of, workload
+from scheduler.simulator.turns.tracework import one_pass, owned, part_of, workload
 from scheduler.simulator.turns.workloads import DAY
+from scheduler.simulator.turns.world import World
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\na,64000,262144,2,T4\nb,64000,262144,2,P100\n"
 PODS = """\
@@ -134,3 +136,27 @@ def test_tenants_of_the_plan_are_those_of_the_workload() -> None:
     assert [tenant.name for tenant in made.tenants] == [
         TenantName(name) for name in ("large", "small-0", "small-1", "small-2", "small-3")
     ]
+
+
+def test_nodes_go_to_their_owners_by_their_parts_and_the_rest_to_nobody() -> None:
+    sizes = (Size("big", 0.5, owns=0.5), Size("small", 0.25, count=2, owns=0.125))
+    nodes = synthetic_trace().nodes
+    gpus = Counter[str]()
+    for node in owned(nodes, Plan(sizes)):
+        gpus[node.owner or "nobody"] += len(node.devices)
+    total = sum(gpus.values())
+    largest = max(len(node.devices) for node in nodes)
+    for name, part in (("big", 0.5), ("small-0", 0.125), ("small-1", 0.125), ("nobody", 0.25)):
+        assert abs(gpus[name] - part * total) <= largest
+    assert owned(nodes, PLAN) == nodes
+
+
+def test_a_contributed_guarantee_is_what_the_nodes_of_the_trace_come_to() -> None:
+    sizes = (Size("owner", 0.5, owns=0.5, contributed=True), Size("guest", 0.5))
+    played = one_pass(synthetic_trace(), lives_of(synthetic_trace()), Plan(sizes, nodes=0.1))
+    plan = Plan(sizes, nodes=0.1, days=0.01)
+    tree = World(workload("t", played, plan, 1), OURS, Random(1)).tree
+    brought = sum(len(node.devices) for node in played.nodes if node.owner == "owner")
+    guarantees = [each.guarantee for each in tree.tenants.values()]
+    assert guarantees == [brought, 0]
+    assert brought > 0
