@@ -339,3 +339,20 @@ def test_where_nothing_else_would_do_who_is_inside_its_guarantee_goes_past_that_
     assert stopped(stage) == [("pair", "b1", Reason.RECLAIMED)]
     stage.pass_by(10 * PATIENCE)
     assert stage.running == {"one", "b0", "b1"}
+
+
+@pytest.mark.parametrize(("guarantee", "whom"), [(4, ["lent"]), (0, [])])
+def test_what_is_lent_comes_back_at_once_though_it_leaves_the_other_one_worse_off(
+    guarantee: int, whom: list[str]
+) -> None:
+    """A turn of an hour is for shares; who stays inside its guarantee needn't wait for it."""
+    tenants = [tenant("a", guarantee=1), tenant("b", guarantee=guarantee, created=1.0)]
+    stage = Stage([node("n", 4), node("m", 4)], tenants)
+    cards = [(index, 1000, 16_000) for index in range(4)]
+    stage.run(pod("lent", whole(4), "a"), place("n", *cards), age=10 * UNDISTURBED)
+    stage.run(pod("kept", whole(), "a", preemptible=False), place("m", cards[0]))
+    for index in (1, 2, 3):
+        stage.run(pod(f"b{index}", whole(), "b"), place("m", cards[index]))
+    stage.waiting = [pod("b0", whole(), "b")]
+    stage.pass_by()
+    assert [name for name, _, _ in stopped(stage)] == whom

@@ -78,7 +78,7 @@ class Balance:
         after = self._after(victims)
         if self._passes_a_cap(after) or not self._keeps_guarantees(after):
             return False
-        if self._cuts_a_turn_short(victims, after):
+        if self._cuts_a_turn_short(victims, after) and not self._guaranteed(after):
             return False
         givers = {each.pod.tenant for each in victims} | self._youngest.keys()
         if givers == {self._leaf}:
