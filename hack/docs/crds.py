@@ -65,7 +65,9 @@ def _fields(above: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def _type(field: Schema) -> str:
-    return "list" if field.get("type") == "array" else str(field.get("type", ""))
+    if field.get("type") == "array":
+        return "list"
+    return "any" if "type" not in field else str(field["type"])
 
 
 def _default(field: Schema) -> str:

@@ -44,8 +44,9 @@ class Outcome:
 def shares(context: click.Context, file: Path, as_json: bool) -> None:
     """Divide GPUs among the tenants of FILE, exactly.
 
-    FILE is JSON: cases with a total and tenants (guarantee, weight, limit, priority, demand). Where
-    a case says what should come out ("exact"), the two are compared; exit status 1 if one differs.
+    FILE is JSON: cases with a total and tenants (guarantee, weight, limit, priority, demand; for a
+    guarantee of "contributed" what they brought). Where a case says what should come out ("exact"),
+    the two are compared; exit status 1 if one differs.
     """
     # Deep trees of odd weights give long denominators; the reader has bounded what goes in.
     sys.set_int_max_str_digits(0)

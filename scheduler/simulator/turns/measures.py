@@ -18,6 +18,8 @@ class Measures:
     `waits` are those (seconds) of requests that were their tenant's next ones when they started,
     from when they were that; `worst` is the longest one, with those who still wait. `lost` are
     GPU-seconds of jobs that were stopped, `lost_by` the same by leaf, `evictions` how many.
+    `delays` are how much longer (seconds) than they run jobs were there that have ended. `area` is
+    useful service so far, summed up over time (GPU-seconds × seconds): more where it came sooner.
     """
 
     tree: TenantTree
@@ -26,6 +28,8 @@ class Measures:
     due_delivered: dict[TenantName, float] = field(default_factory=dict)
     worst: dict[TenantName, float] = field(default_factory=dict)
     waits: dict[TenantName, list[float]] = field(default_factory=dict)
+    delays: dict[TenantName, list[float]] = field(default_factory=dict)
+    area: dict[TenantName, float] = field(default_factory=dict)
     windows: Windows | None = None
     lost: float = 0.0
     lost_by: dict[TenantName, float] = field(default_factory=dict)
@@ -52,6 +56,8 @@ class Measures:
         rho = math.fsum(has.values()) / total if total else 0.0
         delivered = {leaf: due[leaf] * rho for leaf in self.tree.leaves}
         for leaf in self.tree.leaves:
+            so_far = self.useful(leaf) + has[leaf] * seconds / 2
+            self.area[leaf] = self.area.get(leaf, 0.0) + so_far * seconds
             self.got[leaf] = self.got.get(leaf, 0.0) + has[leaf] * seconds
             self.due[leaf] = self.due.get(leaf, 0.0) + due[leaf] * seconds
             owed = self.due_delivered.get(leaf, 0.0)
@@ -77,6 +83,10 @@ class Measures:
         self.worst[pod.tenant] = max(self.worst.get(pod.tenant, 0.0), waited)
         if was_next:
             self.waits.setdefault(pod.tenant, []).append(waited)
+
+    def ended(self, now: float, pod: Pod, *, ran: float) -> None:
+        """A job is through, which takes it so many seconds when nothing holds it up."""
+        self.delays.setdefault(pod.tenant, []).append(now - pod.created - ran)
 
     def stopped(self, leaf: TenantName, gpus: float, seconds: float) -> None:
         """A job was stopped, and what it did is lost."""

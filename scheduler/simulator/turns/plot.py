@@ -48,7 +48,7 @@ def _panel(axes: Axes, rows: Rows) -> None:
     axes.set_xticks(range(len(rows)), [rule for rule, _ in rows])
     axes.set_xlim(-0.6, len(rows) - 0.4)
     axes.set_ylim(-TOP * 0.09, TOP * 1.24)
-    _dress(axes)
+    dress(axes)
 
 
 def _bar(axes: Axes, x: float, group: Group, colour: str) -> None:
@@ -69,7 +69,8 @@ def _bar(axes: Axes, x: float, group: Group, colour: str) -> None:
         )  # fmt: skip
 
 
-def _dress(axes: Axes) -> None:
+def dress(axes: Axes) -> None:
+    """Draw a quiet grid, and no frame."""
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):

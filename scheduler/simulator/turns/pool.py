@@ -21,15 +21,15 @@ OWNERS = tuple(TenantName(f"owner-{number}") for number in range(10))
 CARDS = 8
 """Cards of each owner's one machine."""
 
-SIZES = ((0.25, 3), (0.5, 3), (1.0, 6), (2.0, 3), (4.0, 1))
-"""What a job asks for, in cards, and how often."""
+SIZES, LONGEST = ((0.25, 2), (0.5, 2), (1.0, 5), (2.0, 3), (4.0, 2), (8.0, 1)), 36 * HOUR
+"""What a job asks for, in cards, and how often; and how long it takes at most."""
 
-SHORTEST, LONGEST = 600.0, 8 * HOUR
-SWEEP_SIZES, SWEEP_LONGEST = ((0.25, 1), (0.5, 1), (1.0, 2)), 4 * HOUR
-SWEEP_JOBS = 20, 80
+SWEEP_SIZES, SWEEP_LONGEST = ((0.25, 1), (0.5, 1), (1.0, 2)), 18 * HOUR
+SHORTEST = 1_800.0
+SWEEP_JOBS = 16, 64
 """Jobs that come at once, at least and at most, when somebody tries many things."""
 
-SWEPT = 0.5
+SWEPT = 0.4
 """The part of all work that comes in sweeps."""
 
 Sizes = Sequence[tuple[float, int]]
@@ -44,7 +44,10 @@ class Pool:
     arrivals: tuple[tuple[float, Job], ...]
 
     def together(self) -> Workload:
-        """Return the work of all on all machines, each owner guaranteed what it brought."""
+        """Return the work of all on all machines, each owner guaranteed what it brought.
+
+        Nobody has a weight: what is idle is nobody's due, and is lent.
+        """
         return self._workload("pool", OWNERS, self.machines)
 
     def alone(self, owner: TenantName) -> Workload:
@@ -61,7 +64,7 @@ class Pool:
         self, name: str, owners: tuple[TenantName, ...], machines: tuple[Node, ...]
     ) -> Workload:
         tenants = tuple(
-            Tenant(owner, weight=Fraction(1), created=float(age), contributed=True)
+            Tenant(owner, weight=Fraction(0), created=float(age), contributed=True)
             for age, owner in enumerate(owners)
         )
         theirs = tuple(each for each in self.arrivals if each[1].tenant in owners)

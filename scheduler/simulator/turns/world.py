@@ -6,6 +6,7 @@ has lost what it did and goes back to its place in line.
 
 import heapq
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -75,6 +76,15 @@ class World:
         self._pass(self.workload.seconds)
         return self.measures
 
+    def delays(self, leaf: TenantName) -> list[float]:
+        """Return how much longer (seconds) than they ran jobs of a leaf were there until now."""
+        late = [
+            self.since.get(uid, self.now) - each.pod.created
+            for uid, each in self.active.items()
+            if each.job.tenant == leaf
+        ]
+        return self.measures.delays.get(leaf, []) + late
+
     def _plan(self, at: float, what: str, whom: object) -> None:
         heapq.heappush(self._events, (at, next(self._numbers), what, whom))
 
@@ -101,7 +111,9 @@ class World:
         self.active[uid] = _Active(each, pod)
 
     def _end(self, uid: PodUID) -> None:
-        leaf = self.active.pop(uid).job.tenant
+        ended = self.active.pop(uid)
+        leaf = ended.job.tenant
+        self.measures.ended(self.now, ended.pod, ran=ended.job.seconds)
         self.ledger.release(uid)
         del self.since[uid]
         maker = self.workload.endless.get(leaf)
@@ -123,9 +135,13 @@ class World:
     def _look_again(self, patience: float) -> None:
         """Have a round when the patience of those who are next is over."""
         for since in self.memory.blocked.values():
-            if since + patience > self.now and since + patience not in self._looks:
-                self._looks.add(since + patience)
-                self._plan(since + patience, "look", None)
+            at = since + patience
+            while at - since < patience:
+                # As floats the sum may fall short: nobody's patience would be over then.
+                at = math.nextafter(at, math.inf)
+            if at > self.now and at not in self._looks:
+                self._looks.add(at)
+                self._plan(at, "look", None)
 
     def _decide(self) -> Plan:
         snapshot = replace(

@@ -1,6 +1,8 @@
 """Waits at the head of a line, windows, and what is said of groups of tenants."""
 
 import math
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -73,3 +75,19 @@ def test_groups_are_summed_up_and_what_was_not_measured_is_not_a_number() -> Non
     assert (group.median_wait, group.worst_wait) == (2.0, 9.0)
     assert math.isnan(look(measures, {"b": [B]})[0].served.middle)
     assert math.isnan(look(measures, {"b": [B]})[0].median_wait)
+
+
+def test_what_is_lost_is_not_useful_and_what_comes_sooner_counts_for_longer() -> None:
+    measures, due = Measures(TenantTree([Tenant(A)])), {A: Fraction(1)}
+    measures.passed(10.0, shares=due, held={A: Fraction(2)}, now=10.0)
+    assert (measures.useful(A), measures.area[A]) == (20.0, 100.0)
+    measures.stopped(A, 2.0, 5.0)
+    assert (measures.useful(A), measures.lost, measures.lost_by) == (10.0, 10.0, {A: 10.0})
+    measures.passed(10.0, shares=due, held={}, now=20.0)
+    assert (measures.useful(A), measures.area[A]) == (10.0, 200.0)
+
+
+def test_a_delay_is_what_a_job_was_there_for_beyond_its_run() -> None:
+    measures = Measures(TenantTree([Tenant(A)]))
+    measures.ended(100.0, replace(pod("1"), created=30.0), ran=50.0)
+    assert measures.delays == {A: [20.0]}
