@@ -78,7 +78,7 @@ class Balance:
         after = self._after(victims)
         if self._passes_a_cap(after) or not self._keeps_guarantees(after):
             return False
-        if self._cuts_a_turn_short(victims, after) and not self._guaranteed(after):
+        if self._cuts_a_turn_short(victims, after):
             return False
         givers = {each.pod.tenant for each in victims} | self._youngest.keys()
         if givers == {self._leaf}:
@@ -138,9 +138,12 @@ class Balance:
         """
         now, turn = self._work.this.now, self._work.this.profile.turn_runtime
         youngest = [(each.pod.tenant, each.since) for each in victims]
+        # What is lent to another tenant comes back at once.
+        at_once = self._guaranteed(after)
         return any(
             now - since < turn
             and leaf != self._leaf
+            and not (at_once and tenant_part(leaf) != self._tenant)
             and after[giver := self._met(leaf)]
             < self._least_part(giver) * self._due(giver) - NEARLY
             for leaf, since in (*youngest, *self._youngest.items())
