@@ -56,7 +56,7 @@ def _refusal(this: Round, pod: Pod) -> Verdict | None:
     """Return why the pod is no demand; None if it is."""
     if pod.problem:
         return Verdict(Reason.INVALID_REQUEST, pod.problem)
-    if (none := tenantless(this.tree, pod)) is not None:
+    if (none := tenantless(this.caps, pod)) is not None:
         return none
     if pod.foreign_gates:
         gates = ", ".join(pod.foreign_gates)

@@ -150,6 +150,8 @@ def _hold_the_rest(work: Allocation) -> None:
         has_due = this.capacity.gpus and (work.turns.owed_seconds(leaf) or 0.0) <= 0
         if has_due and (len(left) > 1 or not due):
             verdict = explainer.waits_for_turn(leaf, due=due, holds=holds)
+            if this.is_spent(leaf):
+                verdict = explainer.over_budget(leaf)
             _hold(this, pods[0], verdict)
             if work.tried.get(leaf) and _saves_up(work, leaf):
                 verdict = explainer.saves_up(leaf, first=pods[0])

@@ -44,7 +44,8 @@ class Allocation:
     `misses` counts how often a place was looked for in vain. `fixed` is milli-GPU of
     non-preemptible pods by tenant. `kept` is what is free of the devices reserved for a pod: it is
     taken in the trial, so that nobody else gets it; `sure`: by when (seconds) it can start.
-    `dues` are fair shares in milli-GPU, as far as somebody asked.
+    `dues` are fair shares in milli-GPU, as far as somebody asked. `held` is milli-GPU by tenant, at
+    every level at which limits hold.
     """
 
     this: Round
@@ -52,6 +53,7 @@ class Allocation:
     packer: Packer
     turns: Turns
     fixed: dict[TenantName, int]
+    held: dict[TenantName, int]
     full: set[Kind] = field(default_factory=set)
     capped: dict[tuple[TenantName, bool, Kind], Verdict] = field(default_factory=dict)
     tried: dict[TenantName, list[Pod]] = field(default_factory=dict)
@@ -75,11 +77,22 @@ class Allocation:
             horizon=this.profile.horizon,
         )
         packer = Packer(trial.columns, this.profile.policy, mix=this.profile.mix)
-        return cls(this, trial, packer, turns, this.tree.roll_up(fixed, 0))
+        caps = this.caps
+        return cls(this, trial, packer, turns, caps.roll_up(fixed, 0), caps.roll_up(held, 0))
+
+    def took(self, pod: Pod, milli: int) -> None:
+        """Charge it to a pod's tenant; less than 0 where it is given back.
+
+        What can't be stopped is never given back.
+        """
+        self.turns.took(pod.tenant, milli)
+        self.this.caps.charge(self.held, pod.tenant, milli)
+        if not pod.preemptible and milli > 0:
+            self.this.caps.charge(self.fixed, pod.tenant, milli)
 
     def over_caps(self, pod: Pod, milli: int) -> Verdict | None:
         """Return why a limit or guarantee forbids the pod, or None."""
-        return over_caps(self.this.tree, pod, milli, held=self.turns.held, fixed=self.fixed)
+        return over_caps(self.this.caps, pod, milli, held=self.held, fixed=self.fixed)
 
     def located(self, running: Running) -> Running | None:
         """Return a running pod with its slots where they are now; None if one isn't there."""
@@ -179,9 +192,7 @@ class Allocation:
         this = self.this
         self.free(pod.uid)
         self.trial.take(placement, pod.request)
-        self.turns.took(pod.tenant, placement.milli)
-        if not pod.preemptible:
-            this.tree.charge(self.fixed, pod.tenant, placement.milli)
+        self.took(pod, placement.milli)
         this.admits.append(Admit(pod, placement))
 
     def add_others(self) -> None:

@@ -49,6 +49,11 @@ class Explainer:
             "wait, or raise its guarantee or weight",
         )
 
+    def over_budget(self, leaf: TenantName) -> Verdict:
+        """Return the verdict on a tenant that has used up its budget, or that of one above it."""
+        what = f"nothing is left for {leaf} now; wait for the next period, or raise the budget"
+        return Verdict(Reason.OVER_BUDGET, what)
+
     def saves_up(self, leaf: TenantName, *, first: Pod) -> Verdict:
         """Return the verdict on a tenant that is owed nothing, and whose first pod waits long."""
         return Verdict(

@@ -42,15 +42,15 @@ def _never_fitting(this: Round) -> Iterator[tuple[Reason, Pod, int]]:
     pods = list(_held_for(this, Reason.NEVER_FITS))
     if not pods:
         return
-    held = this.tree.roll_up(_held(this), 0)
-    fixed = this.tree.roll_up({name: h.fixed_milli for name, h in this.snapshot.held.items()}, 0)
+    held = this.caps.roll_up(_held(this), 0)
+    fixed = this.caps.roll_up({name: h.fixed_milli for name, h in this.snapshot.held.items()}, 0)
     for pod in pods:
         # By memory, on a card that isn't there: what part of it is not known, so it counts whole.
         milli = pod.request.total_milli or pod.request.devices * MILLI
-        if milli and over_caps(this.tree, pod, milli, held=held, fixed=fixed) is None:
-            this.tree.charge(held, pod.tenant, milli)
+        if milli and over_caps(this.caps, pod, milli, held=held, fixed=fixed) is None:
+            this.caps.charge(held, pod.tenant, milli)
             if not pod.preemptible:
-                this.tree.charge(fixed, pod.tenant, milli)
+                this.caps.charge(fixed, pod.tenant, milli)
             yield Reason.NEVER_FITS, pod, milli
 
 

@@ -68,7 +68,12 @@ class _Question:
         """See when its turn comes, where weights alone decide and every job has an end."""
         tree, pods = TenantTree(self.snapshot.tenants), list(self._all_pods())
         longest = _longest(tree, pods)
-        if not _is_plain(tree) or not all(map(_is_simple, pods)) or longest is None:
+        if (
+            self.snapshot.spent
+            or not _is_plain(tree)
+            or not all(map(_is_simple, pods))
+            or longest is None
+        ):
             return math.inf
         still = replace(self.snapshot, running=())
         plan = run_cycle(still, self.pending, self.now, self.profile)

@@ -10,6 +10,7 @@ from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.gangs import Gangs, present
 from scheduler.core.cycle.kinds import Kind, Kinds
 from scheduler.core.cycle.profile import Profile
+from scheduler.core.fairness.budgets import is_spent, last_in_line, without_guarantees
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
@@ -30,6 +31,8 @@ class Round:
     start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken`,
     `moves` and `ordered` are what the next round should know. `lowest` is the least priority of a
     leaf's pods that may be stopped. `left` are the leaves whose turns go on in the next round.
+    `tree` is the one in which GPUs are shared, `caps` the one in which limits hold: the same, but
+    for those over budget.
     """
 
     snapshot: Snapshot
@@ -37,6 +40,7 @@ class Round:
     now: float
     profile: Profile
     tree: TenantTree
+    caps: TenantTree
     capacity: Capacity
     kinds: Kinds
     gangs: Gangs
@@ -64,13 +68,14 @@ class Round:
     ) -> "Round":
         """Return a round in which nothing is decided yet; `now` in seconds since the epoch."""
         capacity = Capacity(snapshot.columns, snapshot.eligibility)
-        kinds = Kinds(capacity)
+        kinds, tree = Kinds(capacity), TenantTree(snapshot.tenants)
         return cls(
             snapshot=snapshot,
             pending=tuple(pending),
             now=now,
             profile=profile,
-            tree=TenantTree(snapshot.tenants),
+            tree=last_in_line(tree, snapshot.spent),
+            caps=without_guarantees(tree, snapshot.spent),
             capacity=capacity,
             kinds=kinds,
             gangs=Gangs(kinds, present(snapshot)),
@@ -84,6 +89,10 @@ class Round:
         """Seconds that the pod runs at most, by its own word or its tenant's; None: no end."""
         said = (pod.max_runtime, self.tree.longest.get(pod.tenant))
         return min((each for each in said if each is not None), default=None)
+
+    def is_spent(self, name: TenantName) -> bool:
+        """Whether the tenant, or one above it, is over budget."""
+        return is_spent(self.caps, self.snapshot.spent, name)
 
     def counts(self, pod: Pod) -> int:
         """Milli-GPU that the waiting pod counts, with those that start together with it.

@@ -51,6 +51,7 @@ class _Known:
     pending: dict[PodUID, Pod] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     lags: dict[TenantName, float] = field(default_factory=dict)
+    spent: frozenset[TenantName] = frozenset()
     finished: dict[str, int] = field(default_factory=dict)
     remains: Remains = field(default_factory=Remains)
     leaving: int = 0
@@ -110,6 +111,7 @@ _VALUES: Mapping[str, Any] = {
     "running": bool,
     "tenants": tuple[Tenant, ...],
     "leaving": int,
+    "spent": frozenset[TenantName],
     "memory": Memory,
     "profile": Profile,
 }
@@ -180,6 +182,7 @@ def _inputs(known: _Known, now: float) -> Inputs:
         running=running,
         memory=known.memory,
         gathered=gathered,
+        spent=known.spent,
         leaving=known.leaving,
     )
     return Inputs(

@@ -79,6 +79,9 @@ def _inputs(told: _Told, inputs: Inputs) -> Iterator[str]:
     yield from _mapping(told, "pending", inputs.pending)
     yield from _value(told, "tenants", snapshot.tenants)
     yield from _mapping(told, "lags", snapshot.lags)
+    if snapshot.spent or "spent" in told.values:
+        # Most clusters have no budgets.
+        yield from _value(told, "spent", snapshot.spent)
     through = {name: each.finished for name, each in snapshot.gathered.items() if each.finished}
     yield from _mapping(told, "finished", through)
     yield from _value(told, "leaving", snapshot.leaving)

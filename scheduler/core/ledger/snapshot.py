@@ -64,8 +64,8 @@ class Snapshot:
 
     Nothing in it changes with the ledger, so that a round may run in a thread of its own.
     `limited`: whether any pod of those that run may run for a limited time only. `gathered`: how
-    many members gangs have, by name, as far as any has a place. `leaving`: how many pods have a
-    place by a round before, and are on their way out of the line still.
+    many members gangs have, by name, as far as any has a place. `spent` are tenants over budget.
+    `leaving`: how many pods have a place by a round before, and are on their way out of the line.
     """
 
     columns: Columns
@@ -78,6 +78,7 @@ class Snapshot:
     limited: bool = True
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    spent: frozenset[TenantName] = frozenset()
     leaving: int = 0
 
     def find(self, uids: Iterable[PodUID]) -> list[Running]:

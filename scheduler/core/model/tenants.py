@@ -7,6 +7,7 @@ is called after both, as in "team/alice": neither a Tenant nor a label value has
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scheduler.core.model.budgets import Budget
 from scheduler.core.model.ids import TenantName
 
 
@@ -20,9 +21,10 @@ class Tenant:
     of all below it, may run; None: as long as they like. `contributed`: its guarantee follows the
     machines that it and all below it own, and `guarantee` is what they come to now. `by_user`: what
     it gets is shared among the users that its pods name, all alike. `user`: it is one of them,
-    below its tenant, and has neither guarantee nor limit of its own. Until `defrag_until` (seconds
-    since the epoch; 0.0: not at all) running pods are moved for those of it that wait, and of all
-    below it: `defrag_moves` at most, None: as many as it takes.
+    below its tenant, and has neither guarantee nor limit of its own. `budget`: what it and all
+    below it may use in a period before it goes last. Until `defrag_until` (seconds since the epoch;
+    0.0: not at all) running pods are moved for those of it that wait, and of all below it:
+    `defrag_moves` at most, None: as many as it takes.
     """
 
     name: TenantName
@@ -36,6 +38,7 @@ class Tenant:
     contributed: bool = False
     by_user: bool = False
     user: bool = False
+    budget: Budget | None = None
     defrag_until: float = 0.0
     defrag_moves: int | None = None
 

@@ -36,6 +36,7 @@ class Stage:
     memory: Memory = field(default_factory=Memory)
     finished: Mapping[str, int] = field(default_factory=dict)
     ending: set[PodUID] = field(default_factory=set)
+    spent: frozenset[TenantName] = frozenset()
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.nodes)
@@ -89,6 +90,7 @@ class Stage:
             for name, each in snapshot.gathered.items()
         }
         snapshot = replace(snapshot, running=running, memory=self.memory, gathered=gathered)
+        snapshot = replace(snapshot, spent=self.spent)
         plan = run_cycle(snapshot, self.waiting, self.now, self.profile)
         if carry_out:
             self._carry_out(plan)

@@ -38,6 +38,7 @@ STABLE = {
     Reason.OVER_GUARANTEE: "non-preemptible pods fit only inside the guarantee",
     Reason.WAITS_FOR_TURN: "waits for its turn: its tenant has its due",
     Reason.IN_LINE: "its turn comes once those before it are on their way",
+    Reason.OVER_BUDGET: "its tenant has used up a budget, and gets what nobody else asks for",
     Reason.NO_ROOM: "no GPU that it may use has enough free now",
     Reason.RELEASED: "its turn has come and its place is reserved, but it is not bound yet",
     Reason.RELEASE_REFUSED: "its turn had come, but its gate could not be taken off",

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.fairness.limits import over_guarantee, over_limit
+from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
@@ -28,7 +29,7 @@ class Balance:
     def __init__(self, work: Allocation, taker: Pod) -> None:
         self._work, self._taker = work, taker
         self._tree, self.needs = work.this.tree, work.this.counts(taker)
-        self._given: Counter[TenantName] = Counter()
+        self._caps, self._given = work.this.caps, list[Running]()
         self._youngest: dict[TenantName, float] = {}
         self._path = set(self._tree.path(taker.tenant))
         self._leaf, self._tenant = taker.tenant, tenant_part(taker.tenant)
@@ -76,7 +77,7 @@ class Balance:
     def allows(self, victims: Sequence[Running]) -> bool:
         """Whether these may be stopped for the taker."""
         after = self._after(victims)
-        if self._passes_a_cap(after) or not self._keeps_guarantees(after):
+        if self._passes_a_cap(victims) or not self._keeps_guarantees(after):
             return False
         if self._cuts_a_turn_short(victims, after):
             return False
@@ -121,8 +122,7 @@ class Balance:
         for each in victims:
             leaf = each.pod.tenant
             self._youngest[leaf] = max(each.since, self._youngest.get(leaf, each.since))
-            for name in self._tree.path(leaf):
-                self._given[name] += each.placement.milli
+            self._given.append(each)
 
     @property
     def has_givers(self) -> bool:
@@ -169,22 +169,26 @@ class Balance:
 
     def _after(self, victims: Iterable[Running]) -> dict[TenantName, int]:
         """What each tenant that it concerns would hold."""
-        change = Counter({name: -milli for name, milli in self._given.items()})
-        for name in self._path:
-            change[name] += self.needs
-        for each in victims:
-            for name in self._tree.path(each.pod.tenant):
-                change[name] -= each.placement.milli
+        change = self._change(self._tree, victims)
         return {name: self._held(name) + milli for name, milli in change.items()}
 
-    def _passes_a_cap(self, after: Mapping[TenantName, int]) -> bool:
-        held = {name: after.get(name, self._held(name)) for name in self._path}
-        if over_limit(self._tree, held, leaf=self._taker.tenant, milli=0) is not None:
+    def _change(self, tree: TenantTree, victims: Iterable[Running]) -> Counter[TenantName]:
+        """Milli-GPU that each tenant would hold more, at every level of that tree."""
+        change = Counter(dict.fromkeys(tree.path(self._leaf), self.needs))
+        for each in (*self._given, *victims):
+            for name in tree.path(each.pod.tenant):
+                change[name] -= each.placement.milli
+        return change
+
+    def _passes_a_cap(self, victims: Iterable[Running]) -> bool:
+        change, work = self._change(self._caps, victims), self._work
+        held = {name: work.held[name] + milli for name, milli in change.items()}
+        if over_limit(self._caps, held, leaf=self._leaf, milli=0) is not None:
             return True
         if self._taker.preemptible:
             return False
-        leaf, fixed = self._taker.tenant, self._work.fixed
-        return over_guarantee(self._tree, fixed, leaf=leaf, milli=self.needs) is not None
+        fixed = over_guarantee(self._caps, work.fixed, leaf=self._leaf, milli=self.needs)
+        return fixed is not None
 
     def _keeps_guarantees(self, after: Mapping[TenantName, int]) -> bool:
         """Only who stays inside its own may pass others': their pods may be larger than theirs."""

@@ -128,7 +128,7 @@ class _Search:
             if each.ending or each.pod.uid in stopped:
                 going.update((node, slot.index) for slot in each.placement.slots)
                 if each.pod.uid not in moved:
-                    work.turns.took(leaf, -each.placement.milli)
+                    work.took(each.pod, -each.placement.milli)
             else:
                 running.append(each)
                 if may_stop(this, each):
@@ -185,9 +185,7 @@ class _Search:
                     self._charge(pod, this.kinds.of(pod).milli or 0)
 
     def _charge(self, pod: Pod, milli: int) -> None:
-        self.work.turns.took(pod.tenant, milli)
-        if not pod.preemptible:
-            self.work.this.tree.charge(self.work.fixed, pod.tenant, milli)
+        self.work.took(pod, milli)
 
     def _offers(self, pod: Pod, members: Sequence[Pod]) -> list[Offer] | None:
         """Return whom to stop for each of those that start together; None: it isn't fair, or vain.
@@ -265,7 +263,7 @@ class _Search:
         for pod, offer in zip(members, offers, strict=True):
             for each in offer.victims:
                 work.this.evicts.append(Evict(each.pod, first, _verdict(each.pod, first)))
-                work.turns.took(each.pod.tenant, -each.placement.milli)
+                work.took(each.pod, -each.placement.milli)
                 work.trial.give(each.placement, each.pod.request)
             self._charge(pod, offer.place.milli)
             work.free(pod.uid)
