@@ -10,11 +10,13 @@ from scheduler.controller.grants import Grants
 from scheduler.controller.intake import Intake
 from scheduler.controller.planner import Planner
 from scheduler.controller.ports import Applier, Watcher
+from scheduler.core.fairness.spending import Used
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.gangowners import Owners
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.podreader import TenantOf
 from scheduler.core.model.tenants import Tenant
+from scheduler.kube.budgetline import used_of
 from scheduler.kube.namespacebook import NamespaceBook
 from scheduler.kube.nodebook import NodeBook
 from scheduler.kube.ownerbook import OwnerBook, Read
@@ -82,8 +84,10 @@ class Assembly:
         await self.owners.told()
 
     def restore_lags(self, now: float) -> None:
-        """Go on with what tenants were owed when it was stored last; `now` in seconds."""
-        self.controller.restore(lags_of(self.tenants.stored.values(), now))
+        """Go on with what tenants were owed, and had used, at `now` (seconds) by what is stored."""
+        stored = list(self.tenants.stored.values())
+        used = {name: Used(*told) for name, told in used_of(stored, now).items()}
+        self.controller.restore(lags_of(stored, now), used)
 
 
 def assemble(

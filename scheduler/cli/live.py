@@ -263,4 +263,10 @@ def _statuses(world: _World) -> StatusWriter:
         active=lambda: world.acts,
     )
     seconds = world.settings.kube.status_seconds
-    return StatusWriter(world.client, sources, clock=world.clock, seconds=seconds)
+    return StatusWriter(
+        world.client,
+        sources,
+        clock=world.clock,
+        seconds=seconds,
+        instance=socket.gethostname(),
+    )

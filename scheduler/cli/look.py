@@ -155,6 +155,7 @@ class Look:
             waiting=waiting((hold.pod, hold.verdict) for hold in plan.holds),
             mix=controller.mixer.mix,
             now=self.at,
+            used=controller.used,
         )
 
 

@@ -10,7 +10,8 @@ import click
 from scheduler.cli.look import Look, cluster_options, looking
 from scheduler.cli.tables import echo_strays, show
 from scheduler.core.model.amounts import MILLI, format_gpus
-from scheduler.core.model.standing import Standing, TenantStanding, UserStanding
+from scheduler.core.model.budgets import HOUR
+from scheduler.core.model.standing import BudgetStanding, Standing, TenantStanding, UserStanding
 
 
 @click.command("tenants")
@@ -33,7 +34,18 @@ def show_tenants(seen: Look, *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     show(
-        ("tenant", "guarantee", "weight", "limit", "due", "has", "wants", "owed", "waiting"),
+        (
+            "tenant",
+            "guarantee",
+            "weight",
+            "limit",
+            "due",
+            "has",
+            "wants",
+            "owed",
+            "waiting",
+            "budget",
+        ),
         list(_rows(standing)),
         closing=_closing(standing),
     )
@@ -47,7 +59,7 @@ def _rows(standing: Standing) -> Iterator[tuple[str, ...]]:
         for each in standing.users:
             if each.tenant == tenant.name:
                 name = f"    {each.name or '(no user)'} (of {each.tenant})"
-                yield name, "", "", "", *_amounts(each)
+                yield name, "", "", "", *_amounts(each), ""
 
 
 def _amounts(each: TenantStanding | UserStanding) -> tuple[str, ...]:
@@ -63,6 +75,7 @@ def _row(each: TenantStanding) -> tuple[str, ...]:
         f"{float(each.weight):g}",
         "–" if each.limit is None else format_gpus(each.limit * 1000),
         *_amounts(each),
+        "–" if each.budget is None else f"{100 * each.budget.part:.0f} % used",
     )
 
 
@@ -92,7 +105,18 @@ def _data(each: TenantStanding) -> dict[str, Any]:
         "weight": float(each.weight),
         "limit": None if each.limit is None else float(each.limit),
         "priority": each.priority,
+        "budget": None if each.budget is None else _budget_data(each.budget),
         **_standing_data(each),
+    }
+
+
+def _budget_data(each: BudgetStanding) -> dict[str, Any]:
+    return {
+        "gpu_hours": float(each.budget.gpu_hours),
+        "period": str(each.budget.period),
+        "used_gpu_hours": each.used / HOUR,
+        "since": each.since,
+        "until": each.until,
     }
 
 

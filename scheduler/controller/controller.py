@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from scheduler.clock import Clock
@@ -17,6 +18,7 @@ from scheduler.controller.rounds import Rounds
 from scheduler.controller.standings import Moment
 from scheduler.controller.state import State
 from scheduler.controller.strays import Strays
+from scheduler.core.fairness.spending import Used
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
@@ -34,6 +36,8 @@ from scheduler.core.packing.mixer import Mixer
 from scheduler.settings import Settings
 
 log = logging.getLogger(__name__)
+
+NOTHING_USED: Mapping[TenantName, Used] = MappingProxyType({})
 
 
 class Controller:
@@ -97,6 +101,12 @@ class Controller:
         return self._state.lags.values
 
     @property
+    def used(self) -> Mapping[TenantName, float]:
+        """What each tenant with a budget has used of it in this period, GPU-seconds."""
+        self._state.sync()
+        return {name: each.gpu_seconds for name, each in self._state.budgets.used.items()}
+
+    @property
     def version(self) -> Hashable:
         """Another one whenever `standing` may have changed by more than the time."""
         return (self._ledger.generation, self._state.rounds)
@@ -130,9 +140,13 @@ class Controller:
             state.limit_reservations(now + self._bind_seconds)
         state.news.set()
 
-    def restore(self, lags: Mapping[TenantName, float]) -> None:
-        """Go on from these lags, GPU-seconds: somebody else kept them until now."""
-        self._state.restore(lags)
+    def restore(
+        self,
+        lags: Mapping[TenantName, float],
+        used: Mapping[TenantName, Used] = NOTHING_USED,
+    ) -> None:
+        """Go on from lags, GPU-seconds, and from use of budgets, that others kept until now."""
+        self._state.restore(lags, used)
 
     def set_tenants(self, tenants: Iterable[Tenant]) -> None:
         """Replace the tenants; raise InvalidTenants, and then nothing has changed."""

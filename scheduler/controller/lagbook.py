@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scheduler.core.fairness.budgets import is_spent
 from scheduler.core.fairness.lag import Lags, advance, forget_credit
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Held
@@ -30,6 +31,7 @@ class LagBook:
         self._lags = Lags({}, now)
         self._shares: Mapping[TenantName, Fraction] = {}
         self._held: dict[TenantName, Held] = {}
+        self._spent: Collection[TenantName] = frozenset()
         self.service: dict[TenantName, Service] = {}
 
     @property
@@ -52,12 +54,19 @@ class LagBook:
         """Let lags stand still until the next round: somebody else keeps them."""
         self._shares = {}
 
-    def adopt(self, plan: Plan, *, delayed: Collection[TenantName] = ()) -> None:
+    def adopt(
+        self,
+        plan: Plan,
+        *,
+        delayed: Collection[TenantName] = (),
+        spent: Collection[TenantName] = frozenset(),
+    ) -> None:
         """Go on with the shares of a round; who wants nothing any more loses its credit.
 
-        `delayed` want something, but couldn't be asked in this round.
+        `delayed` want something, but couldn't be asked in this round. `spent` are over budget: what
+        they hold was left by all others, and is charged to nobody above them.
         """
-        self._shares = plan.shares
+        self._shares, self._spent = plan.shares, spent
         idle = [name for name, wanted in plan.demand.items() if not wanted and name not in delayed]
         self._lags = forget_credit(self._lags, idle)
 
@@ -69,12 +78,15 @@ class LagBook:
             before = self._lags.values
             self._lags = Lags({name: before.get(name, 0.0) for name in tree.names}, now)
             return
+        within = {
+            name: gpus for name, gpus in held.items() if not is_spent(tree, self._spent, name)
+        }
         self._lags = advance(
             self._lags,
             now=now,
             tree=tree,
             shares=self._shares,
-            held=held,
+            held=within,
             credit_seconds=self._settings.credit_seconds,
             half_life=self._settings.half_life_seconds,
         )

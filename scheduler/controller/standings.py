@@ -70,6 +70,7 @@ class Moment:
     trips: Sequence[Trip]
     mix: Mix
     now: float
+    used: Mapping[TenantName, float]
 
     @classmethod
     def of(cls, state: State) -> "Moment":
@@ -89,6 +90,7 @@ class Moment:
             trips=state.journeys.trips(),
             mix=state.mixer.mix,
             now=now,
+            used={name: each.gpu_seconds for name, each in state.budgets.used.items()},
         )
 
     def standing(self) -> Standing:
@@ -103,6 +105,7 @@ class Moment:
             waiting=waiting([*judged, *self._late()]),
             mix=self.mix,
             now=self.now,
+            used=self.used,
         )
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from scheduler.clock import Clock
 from scheduler.controller.backoffs import Backoffs
+from scheduler.controller.budgetbook import BudgetBook
 from scheduler.controller.casualties import Casualties
 from scheduler.controller.departures import Departure
 from scheduler.controller.gangbook import GangBook
@@ -18,6 +19,7 @@ from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
 from scheduler.controller.users import over
 from scheduler.core.fairness.guarantees import guaranteed
+from scheduler.core.fairness.spending import Used
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Snapshot
@@ -46,6 +48,7 @@ class State:
         self.tenants: tuple[Tenant, ...] = ()
         self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
         self.lags = LagBook(settings.fairness, now=clock.now())
+        self.budgets = BudgetBook(now=clock.now())
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
         self._patiences = settings.fairness.reserve_seconds, *stops
         self._stops = any(patience is not None for patience in stops)
@@ -71,6 +74,8 @@ class State:
         self.sync()
         self.tenants = tuple(tree.tenants.values())
         self.tree = tree.with_users(self.tree.users)
+        # Whose budget is new is counted from now on.
+        self.sync()
         self.news.set()
 
     def meet(self, leaves: Iterable[TenantName]) -> None:
@@ -87,11 +92,13 @@ class State:
         there.update(self.ledger.held)
         self.tree = self.tree.without_users(over(self.tree, there, self.lags.values))
 
-    def restore(self, lags: Mapping[TenantName, float]) -> None:
-        """Go on from these lags (GPU-seconds), which somebody else kept until now."""
+    def restore(self, lags: Mapping[TenantName, float], used: Mapping[TenantName, Used]) -> None:
+        """Go on from lags (GPU-seconds), and use of budgets, that somebody else kept until now."""
         self.meet(lags)
         self.sync()
-        self.lags.restore(self.clock.now(), lags)
+        now = self.clock.now()
+        self.lags.restore(now, lags)
+        self.budgets.restore(now, used)
 
     # ---------------------------------------------------------------------------- what is held
 
@@ -105,6 +112,7 @@ class State:
             # The extender booked for a user that no watch has told of yet.
             self.meet(held)
         self.lags.advance(now, self.tree, held)
+        self.budgets.advance(now, self.tree, held)
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -275,8 +283,13 @@ class State:
         gathered = self.gangs.gathered(
             known.gathered, self.queue.pods.values(), self.ledger.holdings
         )
-        leaving = len(self.departures)
-        known = replace(known, memory=self.memory, gathered=gathered, leaving=leaving)
+        known = replace(
+            known,
+            memory=self.memory,
+            gathered=gathered,
+            spent=self.budgets.spent(self.tree),
+            leaving=len(self.departures),
+        )
         limited = self.tree.longest or self.lives.limited
         now = self.clock.now()
         stops = self._stops or any(each.defrag_until > now for each in self.tree.ordered)
@@ -299,7 +312,7 @@ class State:
     def adopt(self, plan: Plan, *, delayed: Collection[TenantName]) -> None:
         """Go on with the shares of a round. `delayed`: tenants who want more than it knew of."""
         self.sync()
-        self.lags.adopt(plan, delayed=delayed)
+        self.lags.adopt(plan, delayed=delayed, spent=self.budgets.spent(self.tree))
         self.plan, self.memory, self.rounds = plan, plan.memory, self.rounds + 1
         self._unfinished = plan.unfinished
 

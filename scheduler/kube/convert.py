@@ -1,10 +1,12 @@
 """API objects → the model: Tenant, and Node with what its agent says of its devices."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 
 from scheduler.core.model import names
 from scheduler.core.model.amounts import MILLI, parse_decimal, parse_quantity, quoted
+from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.constraintreader import read_taints
 from scheduler.core.model.durations import parse_duration
 from scheduler.core.model.errors import InvalidInput
@@ -47,6 +49,7 @@ def tenant(stored: Stored) -> Tenant:
             defrag_until=until,
             defrag_moves=moves,
             by_user=spec.get("shareByUser") is True,
+            budget=_budget(spec.get("budget")),
         )
     except InvalidInput as problem:
         raise InvalidInput(f'tenant "{name}": {problem}') from None
@@ -78,6 +81,19 @@ def _defrag(metadata: Stored) -> tuple[float, int | None]:
             f"{names.DEFRAG_MOVES} is {quoted(str(moves))}; write a whole number, or take it away"
         )
     return until, None if moves is None else int(str(moves))
+
+
+def _budget(stored: object) -> Budget | None:
+    """A budget; without a period it is a month's."""
+    if not isinstance(stored, Mapping):
+        return None
+    hours = _amount(stored, "gpuHours", 0)
+    if hours <= 0:
+        raise InvalidInput("budget: gpuHours must be above 0; leave the budget out for none")
+    try:
+        return Budget(hours, Period(stored.get("period", Period.MONTH)))
+    except ValueError:
+        raise InvalidInput('budget: period must be "Day", "Week" or "Month"') from None
 
 
 def _duration(text: object) -> float:

@@ -1,8 +1,9 @@
 """Events (events.k8s.io/v1): what `kubectl describe` and `kubectl events` show of an object."""
 
 from scheduler.core.model.pods import PodRef
+from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.client import JSON
-from scheduler.kube.resources import EVENTS, PODS
+from scheduler.kube.resources import EVENTS, PODS, TENANTS
 from scheduler.kube.times import micro_stamp
 
 CONTROLLER = "equipoise.dev/scheduler"
@@ -19,6 +20,17 @@ def regarding_pod(pod: PodRef) -> JSON:
         "namespace": pod.namespace,
         "name": pod.name,
         "uid": pod.uid,
+    }
+
+
+def regarding_tenant(stored: Stored) -> JSON:
+    """Return what an Event names a Tenant by, as it is stored; such Events are in `default`."""
+    metadata = mapping(stored, "metadata")
+    return {
+        "apiVersion": TENANTS.api_version,
+        "kind": TENANTS.kind,
+        "name": str(metadata.get("name")),
+        "uid": str(metadata.get("uid", "")),
     }
 
 

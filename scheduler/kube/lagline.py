@@ -35,12 +35,19 @@ def slopes_of(standing: Standing) -> Mapping[TenantName, float]:
         )
     )
     shared = {each.tenant for each in users}
-    held = {each.name: each.allocated for each in tenants if each.leaf and each.name not in shared}
+    # What those over budget hold is charged to nobody above them.
+    spent = {each.name for each in tenants if each.spent}
+    held = {
+        each.name: each.allocated
+        for each in tenants
+        if each.leaf and each.name not in shared and each.name not in spent
+    }
     return slopes(
         tree,
         shares={each.name: each.fair_share for each in tenants}
         | {leaf: each.fair_share for leaf, each in leaves.items()},
-        held=held | {leaf: each.allocated for leaf, each in leaves.items()},
+        held=held
+        | {leaf: each.allocated for leaf, each in leaves.items() if each.tenant not in spent},
     )
 
 

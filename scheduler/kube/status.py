@@ -17,9 +17,11 @@ from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.standing import Standing
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.api import Api
+from scheduler.kube.budgetline import REASONS, WITHIN
 from scheduler.kube.client import Patch
 from scheduler.kube.conditions import find, says
 from scheduler.kube.errors import ApiError, NotFound, TooManyRequests
+from scheduler.kube.events import event, events_path, regarding_tenant
 from scheduler.kube.gpunodestatus import (
     NOTHING,
     TAKES_PODS,
@@ -80,8 +82,16 @@ class StatusWriter:
     A cluster in which nothing happens costs nothing.
     """
 
-    def __init__(self, client: Api, sources: Sources, *, clock: Clock, seconds: float) -> None:
-        self._client, self._from = client, sources
+    def __init__(
+        self,
+        client: Api,
+        sources: Sources,
+        *,
+        clock: Clock,
+        seconds: float,
+        instance: str = "equipoise",
+    ) -> None:
+        self._client, self._from, self._instance = client, sources, instance[:128]
         self._clock, self._seconds = clock, seconds
         self._written: dict[tuple[str, str], _Written] = {}
         self._failing = False
@@ -192,7 +202,29 @@ class StatusWriter:
         # Refused for good counts as written: the same would be refused again.
         key = _key(wish.resource, wish.stored)
         self._written[key] = _Written(_uid(wish.stored), wish.status, now)
+        if wish.resource is TENANTS:
+            await self._tell_of_budget(wish, last.status)
         return wish.early
+
+    async def _tell_of_budget(self, wish: Wish, before: Stored) -> None:
+        """Have people told by an Event when more of a budget is used than was said before."""
+        known = (find({"status": status}, WITHIN) for status in (before, wish.status))
+        said, now = ((each or {}).get("reason", "Within") for each in known)
+        if now in (said, "Within"):
+            return
+        note = event(
+            regarding_tenant(wish.stored),
+            action="Account",
+            reason=now,
+            note=REASONS[now],
+            at=self._clock.now(),
+            warning=now == "UsedUp",
+            instance=self._instance,
+        )
+        try:
+            await self._client.post(events_path(note), note)
+        except ApiError as problem:
+            log.warning("nobody was told about the budget of %s: %s", wish.name, problem)
 
     async def _apply(self, wish: Wish) -> None:
         path = wish.resource.path(wish.name, subresource="status")

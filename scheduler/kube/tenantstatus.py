@@ -5,6 +5,7 @@ from fractions import Fraction
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.standing import TenantStanding
 from scheduler.core.model.stored import Stored, mapping
+from scheduler.kube.budgetline import within_budget
 from scheduler.kube.client import JSON
 from scheduler.kube.conditions import condition, find
 
@@ -21,12 +22,19 @@ FIELDS = (
     "pendingPods",
     "runningPods",
     "lag",
+    "budget",
 )
 """All but the conditions."""
 
 
 def tenant_status(
-    stored: Stored, standing: TenantStanding | None, *, problem: str, lag: Stored | None, at: float
+    stored: Stored,
+    standing: TenantStanding | None,
+    *,
+    problem: str,
+    lag: Stored | None,
+    budget: Stored | None = None,
+    at: float,
 ) -> JSON:
     """Return the status of a stored Tenant at time `at` (seconds since the epoch).
 
@@ -40,6 +48,8 @@ def tenant_status(
         status |= _amounts(standing)
     if lag is not None:
         status["lag"] = lag
+    if budget is not None:
+        status["budget"] = budget
     status["conditions"] = [
         condition(
             VALID,
@@ -51,6 +61,8 @@ def tenant_status(
         ),
         _served(stored, standing, at),
     ]
+    if standing is not None and standing.budget is not None:
+        status["conditions"].append(within_budget(stored, standing.budget, at))
     return status
 
 
@@ -99,6 +111,12 @@ def _why_not(standing: TenantStanding | None) -> tuple[str, str]:
         return "LeftOut", "it can't be used as it is; see the condition Valid"
     if standing.fair_share or not standing.demand:
         return "", ""
+    if standing.spent:
+        return (
+            "OverBudget",
+            "a budget is used up, its own or that of a tenant above it, so it is served last, from "
+            "what is idle, until the next period",
+        )
     if standing.limit is not None and not standing.limit:
         return "NoShare", "its limit is 0; raise it"
     if standing.contributed and not standing.guarantee and not standing.weight:

@@ -1,20 +1,21 @@
 """What a status should say, and whether it says so already."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scheduler.core.model.standing import Standing, TenantStanding
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.core.model.tenants import user_leaf
-from scheduler.kube import gpunodestatus, lagline, tenantstatus
+from scheduler.kube import budgetline, gpunodestatus, lagline, tenantstatus
 from scheduler.kube.client import JSON
 from scheduler.kube.conditions import find, same
+from scheduler.kube.lagline import same_line
 from scheduler.kube.resources import GPUNODES, TENANTS, Resource
 
 FIELDS = {TENANTS: tenantstatus.FIELDS, GPUNODES: gpunodestatus.FIELDS}
 CONDITIONS = {
-    TENANTS: (tenantstatus.VALID, tenantstatus.SERVED),
+    TENANTS: (tenantstatus.VALID, tenantstatus.SERVED, budgetline.WITHIN),
     GPUNODES: (gpunodestatus.TAKES_PODS,),
 }
 """What of a status is ours to write."""
@@ -52,8 +53,8 @@ class Wish:
         fields = FIELDS[self.resource]
         if any(self.status.get(field) != status.get(field) for field in fields):
             return False
-        listed = [find({"status": status}, kind) for kind in CONDITIONS[self.resource]]
-        return same((each or {} for each in listed), self.status["conditions"])
+        listed = (find({"status": status}, kind) for kind in CONDITIONS[self.resource])
+        return same((each for each in listed if each is not None), self.status["conditions"])
 
 
 def tenant_wish(
@@ -69,9 +70,14 @@ def tenant_wish(
 
     The line of its lag changes only where lag has left it, and not within a minute.
     """
-    kept, early = _lag(mapping(before, "lag") or None, line, at)
-    status = tenantstatus.tenant_status(stored, standing, problem=problem, lag=kept, at=at)
-    return Wish(TENANTS, stored, status, early)
+    lag, early = _kept(mapping(before, "lag") or None, line, at, same_line)
+    use = None if standing is None else budgetline.budget_line(standing, at)
+    told = mapping(before, "budget") or None
+    budget, also_early = _kept(told, use, at, budgetline.same_budget_line)
+    status = tenantstatus.tenant_status(
+        stored, standing, problem=problem, lag=lag, budget=budget, at=at
+    )
+    return Wish(TENANTS, stored, status, early or also_early)
 
 
 def lines(standing: Standing) -> Mapping[str, Stored]:
@@ -89,7 +95,12 @@ def lines(standing: Standing) -> Mapping[str, Stored]:
     }
 
 
-def _lag(before: Stored | None, line: Stored | None, at: float) -> tuple[Stored | None, bool]:
+def _kept(
+    before: Stored | None,
+    line: Stored | None,
+    at: float,
+    same: Callable[[Stored, Stored], bool],
+) -> tuple[Stored | None, bool]:
     """The line to write, and whether another one has to wait."""
     if line is None:
         return None, False
@@ -97,6 +108,6 @@ def _lag(before: Stored | None, line: Stored | None, at: float) -> tuple[Stored 
         # Nobody needs to be told that nothing was ever owed.
         told = line["gpuSeconds"] or line["slope"] or "users" in line
         return (line if told else None), False
-    if lagline.same_line(before, line):
+    if same(before, line):
         return before, False
     return (before, True) if lagline.too_soon(before, at) else (line, False)

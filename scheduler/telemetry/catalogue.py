@@ -84,6 +84,18 @@ LAG = _gauge(
     "What the tenant is owed: its fair share of what was delivered less what it held, summed up "
     "over time. Above 0 = served too little; siblings sum to 0 between resets.",
 )
+BUDGET = _gauge(
+    "tenant_budget_gpu_seconds",
+    _TENANT,
+    "gpu_seconds",
+    "What the tenant and all below it may use in a period of its budget; no series without one.",
+)
+BUDGET_USED = _gauge(
+    "tenant_budget_used_gpu_seconds",
+    _TENANT,
+    "gpu_seconds",
+    "What they have used of it since the period began. Above the budget they are served last.",
+)
 PENDING = _gauge("tenant_pending_pods", _TENANT, "pods", "Pods of the tenant that wait for GPUs.")
 WAITING = _gauge(
     "waiting_pods",
@@ -263,6 +275,8 @@ CATALOGUE: tuple[Spec, ...] = (
     BROUGHT,
     DEMAND,
     LIMIT,
+    BUDGET,
+    BUDGET_USED,
     LAG,
     PENDING,
     WAITING,

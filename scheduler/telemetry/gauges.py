@@ -40,6 +40,9 @@ def _tenants(tenants: tuple[TenantStanding, ...]) -> Iterator[GaugeMetricFamily]
     yield _family(catalogue.BROUGHT, (row for t in tenants for row in _brought(t)))
     yield _family(catalogue.DEMAND, (((t.name,), t.demand) for t in tenants))
     yield _family(catalogue.LIMIT, (((t.name,), t.limit) for t in tenants if t.limit is not None))
+    budgets = [(t.name, t.budget) for t in tenants if t.budget is not None]
+    yield _family(catalogue.BUDGET, (((name,), b.budget.gpu_seconds) for name, b in budgets))
+    yield _family(catalogue.BUDGET_USED, (((name,), b.used) for name, b in budgets))
     yield _family(catalogue.LAG, (((t.name,), t.lag) for t in tenants))
     yield _family(catalogue.PENDING, (((t.name,), t.pending_pods) for t in tenants))
     yield _family(

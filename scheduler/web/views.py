@@ -10,7 +10,9 @@ from fractions import Fraction
 from typing import TypedDict
 
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.budgets import HOUR
 from scheduler.core.model.standing import (
+    BudgetStanding,
     DeviceStanding,
     Slice,
     Standing,
@@ -69,11 +71,19 @@ class User(TypedDict):
     running_pods: int
 
 
+class Budget(TypedDict):
+    """GPU-hours of a period, how many are used, and until when it lasts."""
+
+    gpu_hours: float
+    used_gpu_hours: float
+    until: float
+
+
 class Tenant(TypedDict):
     """One tenant; `ratio` is allocated ÷ fair share, null where nothing is due.
 
     `contributed`: its guarantee is what it `brought` less what of that is `missing` now.
-    `users` are those who hold or are owed most, USERS at most.
+    `users` are those who hold or are owed most, USERS at most. `budget`: null where there is none.
     """
 
     name: str
@@ -95,6 +105,7 @@ class Tenant(TypedDict):
     running_pods: int
     users: list[User]
     more_users: int
+    budget: Budget | None
 
 
 class Part(TypedDict):
@@ -236,6 +247,15 @@ def _tenant(tenant: TenantStanding, users: Sequence[UserStanding]) -> Tenant:
         running_pods=tenant.running_pods,
         users=[_user(user) for user in sorted(users, key=_weightiest_first)[:USERS]],
         more_users=max(0, len(users) - USERS),
+        budget=None if tenant.budget is None else _budget(tenant.budget),
+    )
+
+
+def _budget(budget: BudgetStanding) -> Budget:
+    return Budget(
+        gpu_hours=gpus(budget.budget.gpu_hours),
+        used_gpu_hours=round(budget.used / HOUR, 3),
+        until=budget.until,
     )
 
 

@@ -1,10 +1,12 @@
 """Tenants and GPUNodes as the API server keeps them: what it refuses, fills in and prints."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from scheduler.core.model.budgets import Budget
 from scheduler.kube.convert import tenant
 from tests.support.controlplane.api import JSON, Api, Refused
 from tests.support.controlplane.layout import BASE
@@ -19,6 +21,7 @@ DRY = {"dryRun": "All"}
 TOO_FINE = "is finer than 0.001; use three decimals at most"
 GPUS = "must be a number of GPUs from 0 to 1000000"
 NUMBER = "must be a number from 0 to 1000000"
+HOURS = "must be a number of GPU-hours above 0, of 1000000000 at most"
 WHOLE = "must be a whole number from -1000000 to 1000000"
 NO_NAME = "parent must be the name of a tenant: lower-case letters, digits, dashes and dots"
 
@@ -82,6 +85,8 @@ def device(uuid: str = "GPU-1", **fields: Any) -> JSON:
         ({"maxRuntime": "0h"}, "maxRuntime", "must be a duration such as"),
         ({"maxRuntime": "1.5h"}, "maxRuntime", "must be a duration such as"),
         ({"shareByUser": "yes"}, "shareByUser", "must be of type boolean"),
+        ({"budget": {"gpuHours": 0}}, "budget.gpuHours", HOURS),
+        ({"budget": {"gpuHours": -1}}, "budget.gpuHours", HOURS),
         ({"weight": -1}, "weight", NUMBER),
         ({"weight": 0.0001}, "weight", TOO_FINE),
         ({"priority": 1_000_001}, "priority", WHOLE),
@@ -97,6 +102,27 @@ def test_a_tenant_is_refused_with_a_sentence(
     assert caught.value.status == 422
     assert f"spec.{field}: Invalid value" in caught.value.message
     assert sentence in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("budget", "sentence"),
+    [
+        ({"period": "Day"}, "spec.budget.gpuHours: Required value"),
+        ({"gpuHours": 1, "period": "720h"}, "spec.budget.period: Unsupported value"),
+    ],
+    ids=str,
+)
+def test_a_budget_is_hours_in_a_period_of_the_calendar(
+    api: Api, budget: JSON, sentence: str
+) -> None:
+    with pytest.raises(Refused, match=sentence):
+        api.post(TENANTS, body(budget=budget), DRY)
+
+
+def test_a_budget_is_a_month_s_unless_it_says_otherwise(api: Api) -> None:
+    stored = api.post(TENANTS, body(budget={"gpuHours": 2.5}), DRY)
+    read = tenant(stored).budget
+    assert (stored["spec"]["budget"]["period"], read) == ("Month", Budget(Fraction(5, 2)))
 
 
 def test_a_tenants_name_fits_a_label(api: Api) -> None:
@@ -116,6 +142,8 @@ def test_a_tenants_name_fits_a_label(api: Api) -> None:
         {"maxRuntime": "9999d99999h999999m99999999s"},
         {"maxRuntime": "1h30m"},
         {"shareByUser": True},
+        {"budget": {"gpuHours": 0.001}},
+        {"budget": {"gpuHours": 1_000_000_000, "period": "Week"}},
         {"guarantee": 1_000_000, "limit": 1_000_000},
         {"guarantee": "contributed", "limit": 2},
     ],
@@ -178,6 +206,7 @@ def test_kubectl_tells_the_tenants_story(plane: ControlPlane, api: Api, made: li
                 {"name": "jo", "gpuSeconds": 1.5, "slope": -0.5},
             ],
         },
+        "budget": {"gpuSeconds": 7200.5, "slope": 2, "at": SINCE, "since": SINCE},
         "conditions": [condition("Valid", "True", "Valid"), condition("Served", "True", "Served")],
     }
     api.patch(f"{TENANTS}/lab/status", {"status": status})

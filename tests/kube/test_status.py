@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from scheduler.core.ledger.ledger import Ledger
+from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.standing import (
+    BudgetStanding,
     DeviceStanding,
     Slice,
     Standing,
@@ -18,12 +20,13 @@ from scheduler.core.model.standing import (
     UserStanding,
 )
 from scheduler.core.model.tenants import Brought
+from scheduler.kube.budgetline import used_of
 from scheduler.kube.client import Patch
 from scheduler.kube.errors import Unreachable
 from scheduler.kube.nodebook import NodeBook
 from scheduler.kube.status import Sources, StatusWriter, lags_of
 from scheduler.kube.tenantbook import TenantBook
-from scheduler.kube.times import micro_stamp
+from scheduler.kube.times import micro_stamp, stamp
 from tests.kube.scripted import Scripted, Sent, refusal
 from tests.kube.stored import JSON, NOW, FastClock, gpunode_json, tenant_json
 from tests.support import builders
@@ -69,6 +72,7 @@ class World:
     version: Hashable = 0
     active: bool = True
     asked: int = 0
+    events: list[JSON] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tenants = TenantBook(lambda _tenants: None)
@@ -100,7 +104,9 @@ class World:
         """Have it write, `after` seconds later, and return the new status by name."""
         self.clock.time += after
         await self.writer.write()
-        sent, self.api.sent = self.api.sent, []
+        sent = [each for each in self.api.sent if each.verb == "PATCH"]
+        self.events += [each.body for each in self.api.sent if each.verb == "POST"]
+        self.api.sent = []
         return {each.body["metadata"]["name"]: each.body["status"] for each in sent}
 
     def stand(self, *tenants: TenantStanding, devices: tuple[DeviceStanding, ...] = ()) -> None:
@@ -333,6 +339,81 @@ async def test_of_many_users_those_are_told_who_matter_most() -> None:
     _shared(world, *(_user(f"u{number:03}", float(number), held=1) for number in range(150)))
     users = (await world.written())["a"]["lag"]["users"]
     assert [each["name"] for each in users] == [f"u{number:03}" for number in range(50, 150)]
+
+
+def _budgeted(world: World, part: float, *, held: int = 2, since: float = NOW - 100) -> None:
+    """Have `a` use so much of ten GPU-hours, since then, and hold so many GPUs."""
+    ten = Budget(Fraction(10), Period.DAY)
+    budget = BudgetStanding(ten, part * 36_000, since, since + 86_400)
+    world.stand(_tenant("a", allocated=Fraction(held), budget=budget, spent=part >= 1))
+
+
+async def test_use_of_a_budget_is_a_line_and_gone_on_with() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    _budgeted(world, 0.1)
+    told = (await world.written())["a"]["budget"]
+    assert (told["gpuSeconds"], told["slope"], told["since"]) == (3600.0, 2.0, stamp(NOW - 100))
+    # Nothing but time has passed.
+    _budgeted(world, 0.1 + 200 / 36_000)
+    assert not await world.written(after=100.0)
+    stored = tenant_json("a") | {"status": {"budget": told}}
+    found = used_of([stored, tenant_json("b")], world.clock.now())
+    (since, used) = found.pop(TenantName("a"))
+    assert since == NOW - 100
+    assert used == pytest.approx(3800.0, abs=0.5)
+    assert not found
+    # A new period is another line, whatever the slope.
+    _budgeted(world, 0.0, since=NOW)
+    assert (await world.written(after=61.0))["a"]["budget"]["since"] == stamp(NOW)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason", "holds", "told"),
+    [
+        (0.499, "Within", "True", []),
+        (0.5, "HalfUsed", "True", ["HalfUsed"]),
+        (0.9, "NearlyUsed", "True", ["NearlyUsed"]),
+        (1.0, "UsedUp", "False", ["UsedUp"]),
+        (1.7, "UsedUp", "False", ["UsedUp"]),
+    ],
+)
+async def test_how_much_of_a_budget_is_used_is_a_condition_and_an_event(
+    part: float, reason: str, holds: str, told: list[str]
+) -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    _budgeted(world, part)
+    conditions = (await world.written())["a"]["conditions"]
+    (found,) = [each for each in conditions if each["type"] == "WithinBudget"]
+    assert (found["reason"], found["status"]) == (reason, holds)
+    assert [each["reason"] for each in world.events] == told
+
+
+async def test_each_part_of_a_budget_is_told_once() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    for part in (0.4, 0.6, 0.7, 0.95, 0.96, 1.1, 1.2):
+        _budgeted(world, part)
+        await world.written(after=100.0)
+    assert [each["reason"] for each in world.events] == ["HalfUsed", "NearlyUsed", "UsedUp"]
+    assert [each["type"] for each in world.events] == ["Normal", "Normal", "Warning"]
+    assert {each["regarding"]["kind"] for each in world.events} == {"Tenant"}
+    # A new period begins: then all of it may be told again.
+    _budgeted(world, 0.1)
+    await world.written(after=100.0)
+    _budgeted(world, 0.6)
+    await world.written(after=100.0)
+    assert [each["reason"] for each in world.events][3:] == ["HalfUsed"]
+
+
+async def test_without_a_budget_there_is_no_word_of_it() -> None:
+    world = World()
+    await world.tell(tenant_json("a"))
+    world.stand(_tenant("a"))
+    status = (await world.written())["a"]
+    assert "budget" not in status
+    assert [each["type"] for each in status["conditions"]] == ["Valid", "Served"]
 
 
 async def test_what_was_never_owed_is_not_told() -> None:

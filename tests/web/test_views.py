@@ -3,8 +3,9 @@
 import json
 from fractions import Fraction
 
+from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
-from scheduler.core.model.standing import Standing, Stray, UserStanding
+from scheduler.core.model.standing import BudgetStanding, Standing, Stray, UserStanding
 from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.web.views import EXAMPLES, GROUPS, USERS, state
@@ -39,6 +40,13 @@ def test_a_tenant_lists_its_users_those_who_want_most_first() -> None:
     ]
     assert vision["users"][0]["ratio"] == 0.5
     assert (vision["more_users"], speech["users"], speech["more_users"]) == (5, [], 0)
+
+
+def test_a_budget_is_told_in_gpu_hours() -> None:
+    budget = BudgetStanding(Budget(Fraction(100), Period.WEEK), 90_000.0, 0.0, 604_800.0)
+    some, none = state(Standing(at=5.0, tenants=(tenant(budget=budget), tenant("b"))))["tenants"]
+    assert some["budget"] == {"gpu_hours": 100.0, "used_gpu_hours": 25.0, "until": 604_800.0}
+    assert none["budget"] is None
 
 
 def test_a_tenant_that_is_due_nothing_has_no_ratio() -> None:

@@ -56,6 +56,9 @@ def _saves_up(work: Allocation, leaf: TenantName) -> bool:
     While others are owed, those that came after it would use up for ever what it needs to be owed.
     """
     this, patience = work.this, work.this.profile.reserve_after
+    if this.is_spent(leaf):
+        # It is owed nothing whatever it does, and what others leave is left to all of its pods.
+        return False
     since = this.snapshot.memory.blocked.get(work.tried[leaf][0].uid)
     if patience is None or since is None or this.now - since < patience:
         return False

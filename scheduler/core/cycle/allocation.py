@@ -104,10 +104,13 @@ class Allocation:
         return replace(running, placement=replace(place, slots=slots))
 
     def is_behind_others(self, leaf: TenantName) -> bool:
-        """Whether it is owed nothing, while another one that waits is."""
+        """Whether it is owed nothing, while another one that waits is; or alone is over budget."""
         if (self.turns.owed_seconds(leaf) or 0.0) > 0:
             return False
-        waiting = {name for name, queue in self.this.queues.items() if queue} | self.tried.keys()
+        this = self.this
+        waiting = {name for name, queue in this.queues.items() if queue} | self.tried.keys()
+        if this.is_spent(leaf) and not all(map(this.is_spent, waiting)):
+            return True
         return any((self.turns.owed_seconds(name) or 0.0) > 0 for name in waiting)
 
     def keep(self, reservation: Reservation, free: Placement) -> None:

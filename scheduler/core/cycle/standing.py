@@ -4,19 +4,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 
+from scheduler.core.fairness.budgets import is_spent
 from scheduler.core.fairness.guarantees import roll_up
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.budgets import end_of, start_of
 from scheduler.core.model.ids import DeviceUUID, NodeName, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.standing import (
+    BudgetStanding,
     DeviceStanding,
     Slice,
     Standing,
@@ -29,6 +33,8 @@ from scheduler.core.model.tenants import tenant_part, user_part
 from scheduler.core.packing.fragments import fragments
 from scheduler.core.packing.mix import Mix
 
+NOTHING_USED: Mapping[TenantName, float] = MappingProxyType({})
+
 
 def stand(
     ledger: Ledger,
@@ -39,11 +45,13 @@ def stand(
     waiting: Sequence[Waiting],
     mix: Mix,
     now: float,
+    used: Mapping[TenantName, float] = NOTHING_USED,
 ) -> Standing:
-    """Gather the standing at `now` (seconds since the epoch)."""
+    """Gather the standing at `now` (seconds since the epoch); `used` of budgets, GPU-seconds."""
     columns = ledger.columns
     tally = _Tally.of(ledger, tree, waiting)
-    tenants = tuple(_tenants(ledger, tree, plan, lags, tally))
+    budgets = {name: budget for name in tree.budgeted if (budget := _budget(tree, name, used, now))}
+    tenants = tuple(_tenants(ledger, tree, plan, lags, tally, budgets))
     return Standing(
         at=now,
         tenants=tenants,
@@ -66,6 +74,16 @@ def strays(nodes: Iterable[Node], tree: TenantTree) -> Iterable[Stray]:
     for node in nodes:
         if node.owner is not None and node.owner not in tree:
             yield Stray(node.name, node.owner)
+
+
+def _budget(
+    tree: TenantTree, name: TenantName, used: Mapping[TenantName, float], now: float
+) -> BudgetStanding | None:
+    budget = tree.tenants[name].budget
+    if budget is None:
+        return None
+    start, end = start_of(budget.period, now), end_of(budget.period, now)
+    return BudgetStanding(budget, used.get(name, 0.0), start, end)
 
 
 def jain_index(parts: Sequence[Fraction]) -> float:
@@ -103,9 +121,15 @@ class _Tally:
 
 
 def _tenants(
-    ledger: Ledger, tree: TenantTree, plan: Plan, lags: Mapping[TenantName, float], tally: _Tally
+    ledger: Ledger,
+    tree: TenantTree,
+    plan: Plan,
+    lags: Mapping[TenantName, float],
+    tally: _Tally,
+    budgets: Mapping[TenantName, BudgetStanding],
 ) -> Iterable[TenantStanding]:
     brought = roll_up(tree, ledger.brought)
+    spent = frozenset(name for name, each in budgets.items() if each.part >= 1)
     for name in tree.names:
         tenant = tree.tenants[name]
         if tenant.user:
@@ -126,6 +150,8 @@ def _tenants(
             running_pods=tally.running[name],
             contributed=tenant.contributed,
             brought=brought[name],
+            budget=budgets.get(name),
+            spent=is_spent(tree, spent, name),
         )
 
 

@@ -19,13 +19,7 @@ class TenantTree:
     """
 
     __slots__ = (
-        "_children",
-        "_paths",
-        "depth",
-        "inner",
-        "leaves",
-        "longest",
-        "names",
+        *("_children", "_paths", "budgeted", "depth", "inner", "leaves", "longest", "names"),
         "ordered",
         "tenants",
     )
@@ -38,6 +32,8 @@ class TenantTree:
     """Those with children, every parent before its children."""
     depth: Mapping[TenantName, int]
     """Steps from the top; 0 for a tenant without a parent."""
+    budgeted: tuple[TenantName, ...]
+    """Those with a budget."""
     longest: Mapping[TenantName, float]
     """For how many seconds pods may run, where it or one above it says so."""
     ordered: tuple[Tenant, ...]
@@ -53,6 +49,7 @@ class TenantTree:
         self.names = tuple(self.depth)
         self.leaves = tuple(name for name in self.names if name not in self._children)
         self.inner = tuple(name for name in self.names if name in self._children)
+        self.budgeted = tuple(name for name in self.names if self.tenants[name].budget is not None)
         self.longest = _longest(self.tenants, self.names)
         self.ordered = tuple(each for each in self.tenants.values() if each.defrag_until)
         # Noted as they are asked for.

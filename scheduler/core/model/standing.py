@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from scheduler.core.model.budgets import Budget
 from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.names import OWNER_LABEL
@@ -12,10 +13,26 @@ from scheduler.core.model.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """What may be used from `since` until `until`, and what is used of it, in GPU-seconds."""
+
+    budget: Budget
+    used: float
+    since: float
+    until: float
+
+    @property
+    def part(self) -> float:
+        """The part of it that is used; more than 1 once it is used up."""
+        return self.used / self.budget.gpu_seconds
+
+
+@dataclass(frozen=True, slots=True)
 class TenantStanding:
     """One tenant. Amounts in GPUs, exact; `lag` in GPU-seconds, above 0 = served too little.
 
     `brought` are the machines of it and of all below it, `contributed`: they are its guarantee.
+    `budget`: None where there is none. `spent`: it, or one above it, has used up its budget.
     """
 
     name: TenantName
@@ -33,6 +50,8 @@ class TenantStanding:
     running_pods: int
     contributed: bool = False
     brought: Brought = field(default_factory=Brought)
+    budget: BudgetStanding | None = None
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

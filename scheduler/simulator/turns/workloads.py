@@ -11,6 +11,7 @@ from random import Random
 
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.nodes import Device, Node
 from scheduler.core.model.requests import Request
@@ -155,6 +156,22 @@ def users(seconds: float = DAY) -> Workload:
     queued = dict.fromkeys(leaves[1:], QUEUED // 10)
     everybody = tuple(tree.tenants.values())
     return Workload("users", seconds, nodes(8, 8), everybody, endless, queued=queued)
+
+
+def budget(seconds: float = 4 * DAY) -> Workload:
+    """Two tenants alike with endless work; one may use 96 GPU-hours a day, half of its due.
+
+    Jobs of a quarter of a card to a whole one, for a minute to twenty, as those of `users`.
+    """
+    daily = Budget(Fraction(96), Period.DAY)
+    tenants = (Tenant(TenantName("free")), Tenant(TenantName("budgeted"), budget=daily))
+
+    def draw(dice: Random) -> tuple[float, float]:
+        low, high = math.log(60), math.log(HOUR / 3)
+        return dice.choice((0.25, 0.5, 1)), math.exp(dice.uniform(low, high))
+
+    endless = dict.fromkeys(_names(tenants), draw)
+    return Workload("budget", seconds, nodes(8, 8), tenants, endless)
 
 
 WORKLOADS = {"sixty": sixty, "mixed": mixed, "equal8": equal8, "bursts": bursts, "users": users}

@@ -14,8 +14,10 @@ from random import Random
 
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
+from scheduler.core.fairness.budgets import is_spent
 from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.lag import Lags, advance, forget_credit
+from scheduler.core.fairness.spending import Used, spend, spent
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Runs
@@ -50,7 +52,7 @@ class World:
         self.now, self.memory = 0.0, Memory()
         self.ledger = Ledger(self.workload.nodes)
         self.tree = guaranteed(TenantTree(self.workload.tenants), self.ledger.brought)
-        self.lags = Lags({}, 0.0)
+        self.lags, self.used = Lags({}, 0.0), dict[TenantName, Used]()
         self.shares: Mapping[TenantName, Fraction] = {}
         self.waiting = Line()
         self.since: dict[PodUID, float] = {}
@@ -97,11 +99,20 @@ class World:
                 self._end(uid)
 
     def _pass(self, until: float) -> None:
-        held = {name: Fraction(each.milli, MILLI) for name, each in self.ledger.held.items()}
+        milli = {name: each.milli for name, each in self.ledger.held.items()}
+        held = {name: Fraction(each, MILLI) for name, each in milli.items()}
         seconds = until - self.now
         self.measures.passed(seconds, shares=self.shares, held=held, now=until)
-        self.lags = advance(self.lags, now=until, tree=self.tree, shares=self.shares, held=held)
+        over = self.spent
+        within = {name: gpus for name, gpus in held.items() if not is_spent(self.tree, over, name)}
+        self.lags = advance(self.lags, now=until, tree=self.tree, shares=self.shares, held=within)
+        self.used = spend(self.used, at=self.now, now=until, tree=self.tree, held=milli)
         self.now = until
+
+    @property
+    def spent(self) -> frozenset[TenantName]:
+        """Who is over budget now."""
+        return spent(self.tree, self.used)
 
     def _line_up(self, each: Job) -> None:
         number = next(self._numbers)
@@ -148,6 +159,7 @@ class World:
             self.ledger.snapshot(tenants=self.tree.tenants.values(), lags=self.lags.values),
             running=Runs(self.ledger.holdings, self.since),
             memory=self.memory,
+            spent=self.spent,
         )
         return self.decide(snapshot, self.waiting, self.now, self.profile)
 

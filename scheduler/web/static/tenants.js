@@ -41,6 +41,14 @@ function users(tenant, depth) {
   });
 }
 
+// What has no column of its own.
+function notes({ budget, more_users: more }) {
+  const said = [];
+  if (budget) said.push(`${gpus(budget.used_gpu_hours)} of ${gpus(budget.gpu_hours)} GPU-hours of its budget are used`);
+  if (more) said.push(`${plural(more, "more user")}`);
+  return said.join("\n");
+}
+
 function create() {
   const name = element("th", "", element("span", "key"), element("span", "name"), element("small", "quiet terms"));
   name.scope = "row";
@@ -56,8 +64,9 @@ function update(row, tenant) {
   const idle = !tenant.fair_share && !tenant.allocated;
   setClass(row, `${tenant.leaf ? "" : "inner"} ${idle ? "idle" : ""} depth${Math.min(tenant.depth, 4)}`);
   setClass(name.children[0], tenant.leaf ? `key ${colour(owner)}` : "key group");
-  setText(name.children[1], tenant.name);
-  setAttribute(row, "title", tenant.more_users ? plural(tenant.more_users, "user") + " more" : "");
+  const spent = tenant.budget ? ` (${percent(tenant.budget.used_gpu_hours / tenant.budget.gpu_hours)} of budget)` : "";
+  setText(name.children[1], tenant.name + spent);
+  setAttribute(row, "title", notes(tenant));
   setText(name.children[2], `${gpus(tenant.allocated)} of ${gpus(tenant.fair_share)}`);
   drawBullet(bar.firstChild, tenant);
   const texts = [

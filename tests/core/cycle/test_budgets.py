@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.core.cycle.profile import Profile
 from scheduler.core.cycle.run import run_cycle
 from scheduler.core.fairness.budgets import is_spent, last_in_line, topmost
 from scheduler.core.fairness.tree import TenantTree
@@ -149,6 +150,29 @@ def test_it_takes_back_nothing_itself() -> None:
     assert stage.evicted == []
 
 
+def reserving(*spent: str) -> Stage:
+    """One card, b's; a, who is older, has waited for it for so long that it would be kept for a."""
+    profile = Profile("gpu-packing", reserve_after=PATIENCE)
+    stage = Stage([node("n", 1)], [A, B], profile=profile, spent=names(*spent))
+    stage.run(pod("r", whole(), "b"))
+    stage.waiting = [*of("a", 1), pod("later", share(500), "b", created=9.0)]
+    stage.pass_by()
+    return stage
+
+
+@pytest.mark.parametrize(("spent", "kept"), [("", {"a0"}), ("a", {"later"}), ("a b", {"a0"})])
+def test_nothing_is_kept_for_it_while_others_wait(spent: str, kept: set[str]) -> None:
+    stage = reserving(*spent.split())
+    assert {each.uid for each in stage.memory.reservations} == kept
+
+
+def test_what_was_kept_for_it_before_is_free_for_others() -> None:
+    stage = reserving()
+    stage.spent = names("a")
+    stage.round()
+    assert {each.uid for each in stage.memory.reservations} <= {"later"}
+
+
 def test_those_over_budget_stand_at_the_top_with_all_that_is_below_them() -> None:
     family = [
         tenant("root", max_runtime=60.0),
@@ -200,7 +224,8 @@ def test_who_is_within_budget_gets_what_it_would_if_the_others_asked_for_nothing
     alone = decide(ledger, tenants, within, *spent)
     together = decide(ledger, tenants, pending, *spent)
     asking = {each.uid for each in within}
-    assert [each for each in together.admits if each.pod.uid in asking] == list(alone.admits)
+    places = [(each.pod.uid, each.placement) for each in together.admits if each.pod.uid in asking]
+    assert places == [(each.pod.uid, each.placement) for each in alone.admits]
     for name in spent:
         assert together.shares[name] == 0
     # Hard caps hold where everybody stands.

@@ -119,6 +119,9 @@ def _claims(work: Allocation) -> Iterator[_Claim]:
         pod, row = waiting.get(each.uid), work.trial.columns.row.get(each.node)
         if pod is None or row is None or each.uid in vain:
             continue
+        if this.is_spent(pod.tenant) and work.is_behind_others(pod.tenant):
+            # It was due them before its budget was used up.
+            continue
         if _may(work, pod, row, each.devices):
             yield _Claim(pod, each, row)
 

@@ -77,6 +77,9 @@ def _takers(work: Allocation, orders: Orders) -> list[Pod]:
     this, found = work.this, list[Pod]()
     served = _served(work) if orders.alive else frozenset()
     for leaf, pods in work.tried.items():
+        if this.is_spent(leaf):
+            # Nobody is moved for one who is over budget.
+            continue
         if orders.order_for(leaf) is not None:
             found += (pod for pod in pods if pod.uid not in served)
         elif _is_late(this, pods[0]):
