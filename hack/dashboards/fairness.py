@@ -27,6 +27,8 @@ UID = "equipoise-fairness"
 GPUS, GPU_SECONDS = "suffix: GPUs", "suffix: GPU·s"
 
 DUE, GOT = "equipoise_tenant_fair_share_gpus", "equipoise_tenant_allocated_gpus"
+BUDGET = "equipoise_tenant_budget_gpu_seconds"
+USED = "equipoise_tenant_budget_used_gpu_seconds"
 LAG = "equipoise_tenant_lag_gpu_seconds"
 WAITING = tenants("equipoise_waiting_pods").replace("max by (tenant)", "sum by (reason)")
 BELOW = f"{tenants(GOT)} < 0.8 * {tenants(DUE)}"
@@ -158,6 +160,11 @@ def _of_tenants() -> Panel:
                 "limit",
                 Query(tenants("equipoise_tenant_limit_gpus"), empty="no tenant has a limit"),
                 GPUS,
+            ),
+            Column(
+                "budget used",
+                Query(f"{tenants(USED)} / {tenants(BUDGET)}", empty="no tenant has a budget"),
+                "percentunit",
             ),
             Column("demand", Query(tenants("equipoise_tenant_demand_gpus")), GPUS),
             Column("lag", Query(tenants(LAG)), GPU_SECONDS),

@@ -11,10 +11,11 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from scheduler.core.model.budgets import Budget
 from scheduler.core.model.fragments import Fragments
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.plans import Lack
-from scheduler.core.model.standing import Standing, Stray
+from scheduler.core.model.standing import BudgetStanding, Standing, Stray, UserStanding
 from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.telemetry.agentcatalogue import AGENT_CATALOGUE
@@ -66,9 +67,11 @@ def _has(text: bytes, word: str) -> bool:
 
 def test_everything_that_is_served_is_in_the_catalogue_and_the_other_way_round() -> None:
     lack = Lack(Reason.NO_ROOM, (), 1, 1000)
+    month = BudgetStanding(Budget(Fraction(10)), 3600.0, 0.0, 86_400.0)
     seen = Story().at(60.0)
     owner = replace(seen.tenants[0], contributed=True, brought=Brought(4000, ill=1000, away=8000))
-    seen = replace(seen, lacks=(lack,), tenants=(owner, *seen.tenants[1:]))
+    tenants = (owner, *seen.tenants[1:], tenant("budgeted", budget=month))
+    seen = replace(seen, lacks=(lack,), tenants=tenants)
     served = _families(_used().exposition(seen))
     catalogued = {spec.name.removesuffix("_total"): spec for spec in CATALOGUE}
     assert served.keys() == catalogued.keys()
@@ -147,6 +150,26 @@ def test_only_a_tenant_with_a_limit_has_a_series_for_it() -> None:
     )
     limits = _families(Metrics().exposition(standing))["equipoise_tenant_limit_gpus"].samples
     assert [(sample.labels["tenant"], sample.value) for sample in limits] == [("vision", 2.5)]
+
+
+def test_a_budget_and_what_is_used_of_it_are_in_gpu_seconds() -> None:
+    budget = BudgetStanding(Budget(Fraction(5, 2)), 1800.5, 0.0, 86_400.0)
+    standing = Standing(at=0.0, tenants=(tenant("vision", budget=budget), tenant("speech")))
+    text = Metrics().exposition(standing)
+    assert _value(text, "equipoise_tenant_budget_gpu_seconds", tenant="vision") == 9000.0
+    assert _value(text, "equipoise_tenant_budget_used_gpu_seconds", tenant="vision") == 1800.5
+    assert not _has(text, 'budget_gpu_seconds{tenant="speech"}')
+
+
+def test_users_are_no_labels() -> None:
+    who = UserStanding(VISION, "somebody", Fraction(1), Fraction(1), Fraction(1), 1.0, 1, 1)
+    metrics = Metrics()
+    metrics.observe_loss(pod("p", tenant="vision/somebody", user="somebody"), 60.0)
+    waits = waiting(user="somebody")
+    standing = Standing(at=0.0, tenants=(tenant("vision"),), users=(who,), waiting=(waits,))
+    text = metrics.exposition(standing)
+    assert not _has(text, "somebody")
+    assert _value(text, "equipoise_evicted_gpu_seconds_total", tenant="vision") == 60.0
 
 
 @pytest.mark.parametrize(
