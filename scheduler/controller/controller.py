@@ -202,7 +202,6 @@ class Controller:
             state.leave(uid)
         # What is bound has arrived: this is news from before.
         if not state.is_bound(uid):
-            state.meet((journey.pod.tenant,))
             state.journeys.see(journey, self._clock.now())
 
     def ungated(self, uid: PodUID) -> None:

@@ -73,12 +73,14 @@ class Loop:
         state, now = self._state, self._state.clock.now()
         self._decided = now
         state.expire()
-        state.forget_users()
         if not state.active:
+            state.meet_users()
             self._counted = now
             return
         await self.before_round()
         state.settled = state.active
+        # Not before: a pod whose user isn't in the tree would have no tenant.
+        state.meet_users()
         pending, delayed = state.pending(now)
         snapshot, tenants = state.snapshot(), state.tenants
         note = self._noting(snapshot, pending, now)

@@ -29,7 +29,7 @@ from scheduler.core.model.placements import Placement
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
-from scheduler.core.model.tenants import Tenant
+from scheduler.core.model.tenants import Tenant, tenant_part
 from scheduler.core.packing.mixer import LEAST_REMEMBERED, Mixer
 from scheduler.settings import Packing, Settings
 
@@ -40,12 +40,13 @@ class State:
     What is held changes here, so that lag is integrated up to that moment. `news` asks for a round.
     `next_since` (seconds): when a pod that left had become its tenant's next. One that isn't
     `active` only follows. `plan` is the last round's, `memory` what it left to the next one,
-    `rounds` counts them. `tree` is of the `tenants`, and of users who are there.
+    `rounds` counts them. `tree` is of the `tenants`, and of users whom a round has met.
     """
 
     def __init__(self, ledger: Ledger, *, clock: Clock, settings: Settings, active: bool) -> None:
         self.ledger, self.clock, self.active = ledger, clock, active
         self.tenants: tuple[Tenant, ...] = ()
+        self._by_user = False
         self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
         self.lags = LagBook(settings.fairness, now=clock.now())
         self.budgets = BudgetBook(now=clock.now())
@@ -73,28 +74,32 @@ class State:
         tree = guaranteed(TenantTree(tenants), self.ledger.brought)
         self.sync()
         self.tenants = tuple(tree.tenants.values())
-        self.tree = tree.with_users(self.tree.users)
+        self._by_user = any(each.by_user for each in self.tenants)
+        # All at once: each one that comes alone makes the tree anew.
+        present = (tree.leaf_of(tenant_part(pod.tenant), pod.user) for pod in self._pods())
+        self.tree = tree.with_users((*self.tree.users, *present)) if self._by_user else tree
         # Whose budget is new is counted from now on.
         self.sync()
         self.news.set()
 
-    def meet(self, leaves: Iterable[TenantName]) -> None:
-        """Have those of these leaves in the tree that are users it lacks."""
-        self.tree = self.tree.with_users(leaves)
-
-    def forget_users(self) -> None:
-        """Have none in the tree that are away, but for what they owe."""
-        if not self.tree.users:
+    def meet_users(self) -> None:
+        """Have the users in the tree that are there, and of those that are away who owes."""
+        if not self._by_user:
             return
-        there = {pod.tenant for pod in self.queue.pods.values()}
-        there.update(leaving.admit.pod.tenant for leaving in self.departures.values())
-        there.update(journey.pod.tenant for journey in self.journeys)
-        there.update(self.ledger.held)
-        self.tree = self.tree.without_users(over(self.tree, there, self.lags.values))
+        there = {pod.tenant for pod in self._pods()}
+        tree = self.tree.with_users(there)
+        self.tree = tree.without_users(over(tree, there, self.lags.values))
+
+    def _pods(self) -> Iterator[Pod]:
+        """All that wait, are on their way or hold a GPU."""
+        yield from self.queue.pods.values()
+        yield from (leaving.admit.pod for leaving in self.departures.values())
+        yield from (journey.pod for journey in self.journeys)
+        yield from (each.pod for each in self.ledger.holdings.values() if each.placement.slots)
 
     def restore(self, lags: Mapping[TenantName, float], used: Mapping[TenantName, Used]) -> None:
         """Go on from lags (GPU-seconds), and use of budgets, that somebody else kept until now."""
-        self.meet(lags)
+        self.tree = self.tree.with_users((*lags, *(pod.tenant for pod in self._pods())))
         self.sync()
         now = self.clock.now()
         self.lags.restore(now, lags)
@@ -108,9 +113,9 @@ class State:
 
     def _note(self, now: float) -> None:
         held = self.ledger.held
-        if not held.keys() <= self.tree.tenants.keys():
-            # The extender booked for a user that no watch has told of yet.
-            self.meet(held)
+        if self._by_user and self.active and not held.keys() <= self.tree.tenants.keys():
+            # A pod that never waited is of a user that no round has met yet.
+            self.tree = self.tree.with_users(held)
         self.lags.advance(now, self.tree, held)
         self.budgets.advance(now, self.tree, held)
 
@@ -210,7 +215,6 @@ class State:
     def line_up(self, pod: Pod) -> None:
         """Put a pod in line, or describe it anew; what is known already is no news."""
         if self.queue.pods.get(pod.uid) != pod:
-            self.meet((pod.tenant,))
             self.queue.put(pod)
             self.news.set()
 

@@ -32,8 +32,8 @@ def of(user: str, name: str, **changes: Any) -> Any:
 
 async def test_a_user_is_there_while_it_has_a_pod(made: Controller) -> None:
     made.add(of("jo", "p"))
-    assert made.tree.users == ("team/jo",)
     await made.round()
+    assert made.tree.users == ("team/jo",)
     made.bound(of("jo", "p"), place("n1", (0, 1000, 16_000)))
     await made.round()
     assert made.tree.users == ("team/jo",)
@@ -93,7 +93,8 @@ async def test_and_when_it_no_longer_is_its_pods_are_its_own_again() -> None:
     world = World()
     world.controller.set_tenants([replace(tenant("lab"), by_user=True)])
     world.see(labelled(bound("p", "n1", HALF), "jo"), gated("q"))
-    assert world.controller.tree.users == ("lab/", "lab/jo")
+    assert set(world.ledger.held) == {"lab/jo"}
+    assert {each.tenant for each in world.controller.queue.pods.values()} == {"lab/"}
     world.controller.set_tenants([tenant("lab")])
     world.feed.retell_shared()
     assert not world.controller.tree.users
@@ -120,8 +121,19 @@ async def test_a_plan_counts_though_a_user_came_while_it_was_made(
     await asyncio.sleep(0)
     made.add(of("new", "q"))
     plan = await under_way
-    assert made.tree.users == ("team/jo", "team/new")
     assert [admit.pod.uid for admit in plan.admits] == ["p"]
+    await made.round()
+    assert made.tree.users == ("team/jo", "team/new")
+
+
+async def test_a_user_who_comes_while_a_round_is_prepared_is_in_it(made: Controller) -> None:
+    async def meanwhile() -> None:
+        made.add(of("new", "q"))
+
+    made.add(of("jo", "p"))
+    made.prepare_rounds(meanwhile)
+    plan = await made.round()
+    assert {admit.pod.tenant for admit in plan.admits} == {"team/jo", "team/new"}
 
 
 async def test_lags_of_users_go_on_after_a_restart(made: Controller) -> None:
