@@ -86,16 +86,19 @@ class State:
         """Have the users in the tree that are there, and of those that are away who owes."""
         if not self._by_user:
             return
-        there = {pod.tenant for pod in self._pods()}
+        there = {pod.tenant for pod in self._unbound()} | self.ledger.held.keys()
         tree = self.tree.with_users(there)
         self.tree = tree.without_users(over(tree, there, self.lags.values))
 
     def _pods(self) -> Iterator[Pod]:
         """All that wait, are on their way or hold a GPU."""
+        yield from self._unbound()
+        yield from (each.pod for each in self.ledger.holdings.values() if each.placement.slots)
+
+    def _unbound(self) -> Iterator[Pod]:
         yield from self.queue.pods.values()
         yield from (leaving.admit.pod for leaving in self.departures.values())
         yield from (journey.pod for journey in self.journeys)
-        yield from (each.pod for each in self.ledger.holdings.values() if each.placement.slots)
 
     def restore(self, lags: Mapping[TenantName, float], used: Mapping[TenantName, Used]) -> None:
         """Go on from lags (GPU-seconds), and use of budgets, that somebody else kept until now."""

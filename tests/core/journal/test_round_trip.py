@@ -11,6 +11,7 @@ from scheduler.core.journal.comparing import replay
 from scheduler.core.journal.inputs import Inputs
 from scheduler.core.journal.reading import Entry, Reader, parse
 from scheduler.core.journal.writing import Recorder
+from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
@@ -43,6 +44,7 @@ def assert_same(read: Inputs, saw: Inputs) -> None:
     assert one.columns.remains == other.columns.remains
     assert one.columns.uuids == other.columns.uuids
     assert (one.tenants, one.lags, one.memory) == (other.tenants, other.lags, other.memory)
+    assert one.spent == other.spent
     assert one.held == other.held
     assert sorted(each.pod.uid for each in one.running) == sorted(
         each.pod.uid for each in other.running
@@ -94,3 +96,12 @@ def test_what_was_never_looked_at_isn_t_in_a_picture_of_the_whole_either() -> No
     assert_same(entry.inputs, world.rounds[0][0])
     assert replay(entry.inputs) == plan
     assert "memory" not in plan.holds[0].verdict.detail
+
+
+def test_a_journal_says_nothing_of_budgets_and_users_where_there_are_none() -> None:
+    """So it reads as one that was written before there were any."""
+    recorder, snapshot = Recorder(), Ledger([node("n", 1)]).snapshot(tenants=[tenant("a")])
+    waits = {PodUID("p"): pod("p", tenant="a")}
+    inputs = Inputs(snapshot, waits, 1.0, Profile(), {}, {}, {})
+    line = recorder.line(inputs, Plan())
+    assert not any(word in line for word in ("spent", "budget", "user"))

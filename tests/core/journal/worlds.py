@@ -52,6 +52,7 @@ class World:
     now: float = 1000.0
     made: int = 0
     rounds: list[tuple[Inputs, Plan]] = field(default_factory=list)
+    spent: frozenset[TenantName] = frozenset()
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.nodes)
@@ -85,6 +86,7 @@ class World:
             users = (f"{late.name}/{user}" for user in ("", "jo")[: number % 4])
             tree = TenantTree([first, *others, late]).with_users(map(TenantName, users))
             self.tenants = list(tree.tenants.values())
+            self.spent = frozenset(each.name for each in self.tenants[: number % 3])
         elif what == "mix":
             few = [share(100 + number % 800), *(each.request for each in self.waiting.values())]
             bids = [Bids(tuple((each, number * 1_000_000) for each in few[:2]))] * (number % 3)
@@ -101,6 +103,7 @@ class World:
             snapshot,
             memory=self.memory,
             running=running if self.waiting else (),
+            spent=self.spent,
             leaving=self.made % 3,
         )
         pending = list(self.waiting.values())
