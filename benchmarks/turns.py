@@ -1,6 +1,6 @@
 """Turns in virtual time: who is served how much, how long the next one waits, what it costs.
 
-Four workloads (scheduler/simulator/turns/workloads.py) under the rules of rules.py beside it: ours,
+Five workloads (scheduler/simulator/turns/workloads.py) under the rules of rules.py beside it: ours,
 ours without reservations and reclaim, first come first served, whole shares as in KAI-Scheduler.
 Prints a table in Markdown and ends by itself:
 `python benchmarks/turns.py [--days 0.25] [--seeds 1] [--only NAME] [--rule NAME] [--plot FILE]`.
