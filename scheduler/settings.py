@@ -54,7 +54,8 @@ class Packing:
     bid-price: once `prices_after` more was asked for, as a part of what is remembered, or the
     cluster has changed by a quarter, prices are worked out anew. `consolidate_seconds`: so long a
     request has been its tenant's next in vain before running pods are moved for it (stopped, and
-    made again elsewhere), `consolidate_moves` a round at most; None: never are any.
+    made again elsewhere), `consolidate_moves` a round at most; None: never are any. `topology`:
+    labels of nodes, from wide to narrow; a gang's pods sit as near as they can.
     """
 
     policy: str = "bid-price"
@@ -62,6 +63,13 @@ class Packing:
     prices_after: float = 0.25
     consolidate_seconds: float | None = None
     consolidate_moves: int = 16
+    topology: tuple[str, ...] = (
+        "topology.kubernetes.io/zone",
+        "network.topology.nvidia.com/core",
+        "network.topology.nvidia.com/spine",
+        "network.topology.nvidia.com/leaf",
+        "topology.kubernetes.io/rack",
+    )
 
 
 @dataclass(frozen=True, slots=True)

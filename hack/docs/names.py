@@ -70,6 +70,17 @@ def by_tenants() -> Sequence[Known]:
             "what made the pod: `all` that it makes, or so many; `none`: the pod starts by itself",
         ),
         Known(
+            names.REQUIRED_TOPOLOGY,
+            "topology.kubernetes.io/rack",
+            "a label of nodes: all of the gang on nodes with the same value, or it "
+            "[waits](../concepts/gangs.md#near-each-other)",
+        ),
+        Known(
+            names.PREFERRED_TOPOLOGY,
+            "topology.kubernetes.io/rack",
+            "the same, if there is room; else it starts elsewhere",
+        ),
+        Known(
             names.USER_LABEL,
             "jo",
             "label: whose the pod is, where its tenant is [shared by user](../concepts/users.md)",

@@ -91,6 +91,7 @@ def profile_of(settings: Settings, mix: Mix) -> Profile:
         broken_after=settings.reclaim.broken_gang_seconds,
         consolidate_after=settings.packing.consolidate_seconds,
         most_moves=settings.packing.consolidate_moves,
+        topology=settings.packing.topology,
     )
 
 

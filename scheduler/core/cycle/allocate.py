@@ -174,7 +174,11 @@ def _no_room(this: Round, pod: Pod, explainer: Explainer) -> Verdict:
     members = this.gangs.members(pod)
     kept = [this.reservations[each.uid] for each in members if each.uid in this.reservations]
     if len(members) > 1:
+        level = pod.gang.level if pod.gang else ""
+        if level and not kept:
+            domain, free = this.places.roomiest(level, explainer.after)
+            return explainer.no_room_near(members, level, domain, free)
         return explainer.no_room_for_all(members, kept)
     if kept:
         return explainer.drains(pod.request, kept[0])
-    return explainer.no_room(pod.request, pod.constraints)
+    return explainer.no_room(pod.request, this.kinds.constraints(pod))

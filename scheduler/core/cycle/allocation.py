@@ -151,9 +151,20 @@ class Allocation:
 
         `rows`: where some of them go if they can.
         """
-        if len(members) == 1:
-            place = self._best(members[0], rows)
+        this, first = self.this, members[0]
+        if first.gang is None:
+            place = self._best(first, rows)
             return None if place is None else (place,)
+        for domain in this.places.tries(members, self.trial.columns, this.gangs.near(first)):
+            with this.kinds.within(members, domain):
+                places = self._places_for_all(members, rows)
+            if places is not None:
+                return places
+        return None
+
+    def _places_for_all(
+        self, members: Sequence[Pod], rows: Mapping[PodUID, int]
+    ) -> tuple[Placement, ...] | None:
         found: dict[PodUID, Placement] = {}
         with self.trial.attempt():
             for pod in largest_first(members):
@@ -183,12 +194,19 @@ class Allocation:
         return [by_kind[self.this.kinds.of(pod)].pop() for pod in members]
 
     def _best(self, pod: Pod, rows: Mapping[PodUID, int]) -> Placement | None:
-        if pod.uid in rows:
+        if pod.uid in rows and self._may_be_near(pod, rows[pod.uid]):
             place = self.packer.place(pod.request, among=np.array([rows[pod.uid]]))
             if place is not None:
                 return place
-        among = self.this.snapshot.eligibility.now(pod.constraints)
+        among = self.this.allowed(pod)
         return self.packer.place(pod.request, among=among, seed=crc32(pod.uid.encode()))
+
+    def _may_be_near(self, pod: Pod, row: int) -> bool:
+        """Whether the row is where the others of its gang have to be."""
+        if pod.gang is None:
+            return True
+        among = self.this.allowed(pod)
+        return among is None or bool((among == row).any())
 
     def admit(self, pod: Pod, placement: Placement) -> None:
         """Give the pod that place."""
@@ -197,6 +215,9 @@ class Allocation:
         self.trial.take(placement, pod.request)
         self.took(pod, placement.milli)
         this.admits.append(Admit(pod, placement))
+        if pod.gang is not None:
+            # Where else it may go, and those that join it.
+            this.gangs.stay_near((pod, *this.gangs.behind.get(pod.uid, ())), placement.node)
 
     def add_others(self) -> None:
         """Say for each pod where else it may go: what has room still once all have their places."""

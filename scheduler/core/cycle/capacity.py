@@ -11,7 +11,7 @@ from scheduler.core.ledger.eligibility import KINDS_KEPT, Eligibility
 from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.requests import Request
-from scheduler.core.packing.fit import candidates
+from scheduler.core.packing.fit import candidates, how_many
 
 
 class Capacity:
@@ -47,23 +47,19 @@ class Capacity:
             return self._counts.setdefault(asked, self._count(request, constraints))
 
     def most(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> int:
-        """Return how many such pods all nodes together would hold at once were they empty.
-
-        On a node as many as CPU, memory, pods and its devices allow, each looked at by itself.
-        """
-        columns, rows = self._columns, self._eligibility.ever(constraints)
+        """Return how many such pods all nodes together would hold at once were they empty."""
+        rows = self._eligibility.ever(constraints)
         kinds = np.bincount(self._kind_of if rows is None else self._kind_of[rows])
         numbers = np.flatnonzero(kinds)
-        at = self._kinds[numbers]
-        seen = candidates(columns, at, request)
-        milli = np.broadcast_to(seen.milli, seen.devices.shape)
-        each = columns.cap[at] // np.maximum(milli, 1)
-        shares = np.where(seen.devices, each, 0).sum(axis=1)
-        most = np.minimum(shares // max(request.devices, 1), columns.pods_cap[at])
-        for need, cap in ((request.cpu_milli, columns.cpu_cap), (request.ram_mib, columns.ram_cap)):
-            if need:
-                most = np.minimum(most, cap[at] // need)
-        return int((np.where(seen.nodes, most, 0) * kinds[numbers]).sum())
+        most = how_many(self._columns, self._kinds[numbers], request)
+        return int((most * kinds[numbers]).sum())
+
+    def most_on_each(self, request: Request, constraints: Constraints) -> Ints:
+        """Return how many such pods each row [N] would hold were it empty."""
+        rows = self._eligibility.ever(constraints)
+        most = how_many(self._columns, self._kinds, request)
+        made: Ints = most[self._kind_of]
+        return made if rows is None else _only(made, rows)
 
     def milli_for(self, requests: Sequence[Request]) -> int | None:
         """Return how many milli-GPU all nodes together have, if so many pods at once take more.
@@ -135,6 +131,13 @@ class Capacity:
             each = np.where(usable, np.broadcast_to(seen.milli, usable.shape), 0)
             return int(each.max()) * request.devices
         return request.total_milli
+
+
+def _only(amounts: Ints, rows: Ints) -> Ints:
+    """The same with 0 on all other rows."""
+    found = np.zeros_like(amounts)
+    found[rows] = amounts[rows]
+    return found
 
 
 def _empty(columns: Columns) -> Columns:

@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.core.ledger.block import Bools, Ints, Rows
 from scheduler.core.ledger.columns import Columns
-from scheduler.core.ledger.eligibility import Eligibility
+from scheduler.core.ledger.eligibility import Eligibility, Selector
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
 from scheduler.core.model.ids import TenantName
@@ -30,7 +30,7 @@ class Explainer:
     def __init__(
         self, after: Columns, eligibility: Eligibility | None = None, *, kept_milli: int = 0
     ) -> None:
-        self._after, self._eligibility = after, eligibility or Eligibility()
+        self.after, self._eligibility = after, eligibility or Eligibility()
         self._kept_milli = kept_milli
         self._lacking: dict[tuple[Request, Constraints], Verdict] = {}
         self._seen: dict[Request, tuple[Ints, Bools]] = {}
@@ -74,14 +74,27 @@ class Explainer:
 
     def no_room_for_all(self, members: Sequence[Pod], kept: Sequence[Reservation]) -> Verdict:
         """Return the verdict on pods that start together, for some of which devices are kept."""
-        counts = Counter(pod.request.describe() for pod in members)
-        what = " and ".join(f"{count} × {each}" for each, count in counts.items())
+        what = _listed(members)
         if kept:
             cards, nodes = sum(len(each.devices) for each in kept), {each.node for each in kept}
             where = f"{cards} GPUs of {len(nodes)} nodes are kept for it as they drain"
             return Verdict(Reason.NO_ROOM, f"its gang takes {what} at once; {where}")
         seen = self._too_few(members[0].request, slice(None), "in all")
         return Verdict(Reason.NO_ROOM, f"its gang takes {what} at once; {seen}")
+
+    def no_room_near(
+        self, members: Sequence[Pod], level: str, domain: Selector, free: int
+    ) -> Verdict:
+        """Return the verdict on pods that have to be in one domain; that one has the most free."""
+        what = f"its gang takes {_listed(members)} at once on nodes with the same {level}"
+        if not domain:
+            return Verdict(Reason.NO_ROOM, f"{what}, and no node has that label; label them")
+        where = ", ".join(value for _, value in domain)
+        return Verdict(
+            Reason.NO_ROOM,
+            f"{what}; none has room for all, in {where} most is free: {format_gpus(free)} GPUs; "
+            "ask for a wider one or wait for pods to end",
+        )
 
     def drains(self, request: Request, reservation: Reservation) -> Verdict:
         """Return the verdict on a pod for which devices are kept."""
@@ -100,7 +113,7 @@ class Explainer:
         if not enough[among].any():
             where = "in all" if rows is None else "where it may go"
             return self._too_few(request, among, where)
-        if (self._after.free_pods[among][enough[among]] >= 1).any():
+        if (self.after.free_pods[among][enough[among]] >= 1).any():
             return "too little CPU or memory is free beside such GPUs; ask for less of it or wait"
         return "nodes with such GPUs run as many pods as they may; wait for pods to end"
 
@@ -108,17 +121,17 @@ class Explainer:
         """Rows with room for the request, and whether each row [N] has enough such GPUs free."""
         found = self._seen.get(request)
         if found is None:
-            seen = candidates(self._after, slice(None), request)
+            seen = candidates(self.after, slice(None), request)
             enough = np.count_nonzero(seen.devices, axis=1) >= request.devices
             found = self._seen[request] = np.flatnonzero(seen.nodes), enough
         return found
 
     def _too_few(self, request: Request, among: Rows, where: str) -> str:
-        room = np.maximum(self._after.room[among], 0)
+        room = np.maximum(self.after.room[among], 0)
         free, most = format_gpus(int(room.sum())), format_gpus(int(room.max(initial=0)))
         what = f"{free} GPUs are free {where}, at most {most} on one card"
-        if request.memory_mib or self._after.memory_matters:
-            mib = max(int(self._after.room_mib[among].max(initial=0)), 0)
+        if request.memory_mib or self.after.memory_matters:
+            mib = max(int(self.after.room_mib[among].max(initial=0)), 0)
             what += f", and at most {mib} MiB of a card's memory"
         if self._kept_milli:
             what += f"; {format_gpus(self._kept_milli)} more are kept for who has waited longer"
@@ -130,5 +143,10 @@ class Explainer:
         why = self._eligibility.objection(constraints, first, passing=True)
         return (
             f"{len(rows)} nodes have room but are not for it, such as "
-            f"{self._after.names[first]}, where {why}; change that or wait"
+            f"{self.after.names[first]}, where {why}; change that or wait"
         )
+
+
+def _listed(members: Sequence[Pod]) -> str:
+    counts = Counter(pod.request.describe() for pod in members)
+    return " and ".join(f"{count} × {each}" for each, count in counts.items())

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scheduler.core.cycle.kinds import Kind, Kinds
+from scheduler.core.cycle.topology import Places
+from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.amounts import format_gpus
-from scheduler.core.model.ids import PodUID
-from scheduler.core.model.names import PREEMPTIBLE
+from scheduler.core.model.ids import NodeName, PodUID
+from scheduler.core.model.names import PREEMPTIBLE, PREFERRED_TOPOLOGY, REQUIRED_TOPOLOGY
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Running
 from scheduler.core.model.verdicts import Reason, Verdict
@@ -19,13 +21,15 @@ class Present:
     """Members of a gang that have a place: `running` are those that may be looked at, by UID.
 
     `held` have one that they keep: whoever is about to go is as good as gone, and who takes its
-    place must not start alone. `finished` are through with their work.
+    place must not start alone. `finished` are through with their work. `node`: where one of those
+    is that keep their place, None: there is none.
     """
 
     held: int = 0
     finished: int = 0
     running: tuple[Running, ...] = ()
     going: bool = False
+    node: NodeName | None = None
 
     def missing(self, size: int) -> int:
         """How many more it takes; 0 or less: it is whole."""
@@ -43,7 +47,8 @@ def present(snapshot: Snapshot) -> dict[str, Present]:
         running = tuple(snapshot.find(gathered.placed))
         ending = sum(each.ending for each in running)
         held = len(gathered.placed) - ending
-        found[name] = Present(held, gathered.finished, running, ending > 0)
+        node = snapshot.node_of(gathered.placed)
+        found[name] = Present(held, gathered.finished, running, ending > 0, node)
     return found
 
 
@@ -52,10 +57,12 @@ class Gangs:
     """By the pod that stands in line for them: `together` start with it, at once or not at all.
 
     It is the first of them. `behind` join later: they stand in line once those have their places.
-    `present`: who of a gang is there already.
+    `present`: who of a gang is there already. `places` and `columns`: where they may sit.
     """
 
     kinds: Kinds
+    places: Places
+    columns: Columns
     present: Mapping[str, Present] = field(default_factory=dict)
     together: dict[PodUID, tuple[Pod, ...]] = field(default_factory=dict)
     behind: dict[PodUID, tuple[Pod, ...]] = field(default_factory=dict)
@@ -67,6 +74,19 @@ class Gangs:
     def all(self, pod: Pod) -> tuple[Pod, ...]:
         """Return the same with those that join later."""
         return (*self.members(pod), *self.behind.get(pod.uid, ()))
+
+    def near(self, pod: Pod) -> NodeName | None:
+        """Return where one of the pod's gang has its place already."""
+        known = self.present.get(pod.gang.name) if pod.gang else None
+        return known.node if known else None
+
+    def stay_near(self, pods: Iterable[Pod], node: NodeName) -> None:
+        """Let those that have to be near each other go where that one of them is."""
+        for pod in pods:
+            level = pod.gang.level if pod.gang else ""
+            domain = self.places.domain_of(node, level, self.columns) if level else None
+            if domain is not None:
+                self.kinds.narrow(pod, domain)
 
     def kind(self, pod: Pod) -> Kind:
         """Return what the pod asks for together with those that it stands for."""
@@ -89,13 +109,15 @@ def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Po
     apart, refused = set[PodUID](), list[tuple[Pod, Verdict]]()
     for name, members in of.items():
         known = gangs.present.get(name, NOBODY)
+        if known.node is not None:
+            gangs.stay_near(members, known.node)
         size = max(size_of(members), size_of(each.pod for each in known.running))
         missing = known.missing(size)
         unknown = _unknown(members)
         if missing <= 0 and unknown is None:
             continue
         apart.update(pod.uid for pod in members)
-        why = unknown or _refusal(gangs.kinds, members, missing, size)
+        why = unknown or _refusal(gangs, members, missing, size)
         if why is not None:
             refused += ((pod, why) for pod in members)
             continue
@@ -112,7 +134,7 @@ def _unknown(members: Iterable[Pod]) -> Verdict | None:
     return next((Verdict(Reason.GANG_UNKNOWN, each) for each in why), None)
 
 
-def _refusal(kinds: Kinds, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:
+def _refusal(gangs: Gangs, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:
     """Return why a gang that lacks so many can't start with these; None if it can."""
     if len(members) < missing:
         there = f"{size - missing + len(members)} of {size} pods are there; create the others"
@@ -122,7 +144,13 @@ def _refusal(kinds: Kinds, members: Sequence[Pod], missing: int, size: int) -> V
         # What may not be stopped has to fit into the guarantee, all of it or nothing.
         what = f"of its gang some set {PREEMPTIBLE} and some don't; say the same on all its pods"
         return Verdict(Reason.INVALID_REQUEST, what)
-    never = _never_fits(kinds, core)
+    if len({pod.gang.topology for pod in core if pod.gang}) > 1:
+        what = (
+            f"of its gang not all say the same about {REQUIRED_TOPOLOGY} or {PREFERRED_TOPOLOGY}; "
+            "say it on all its pods"
+        )
+        return Verdict(Reason.INVALID_REQUEST, what)
+    never = _never_fits(gangs, core)
     return Verdict(Reason.NEVER_FITS, never) if never else None
 
 
@@ -131,13 +159,22 @@ def size_of(members: Iterable[Pod]) -> int:
     return max((pod.gang.size for pod in members if pod.gang is not None), default=0)
 
 
-def _never_fits(kinds: Kinds, core: Sequence[Pod]) -> str:
+def _never_fits(gangs: Gangs, core: Sequence[Pod]) -> str:
     """Say what to change about a gang that an empty cluster couldn't hold; "" for one that fits.
 
     Kind by kind, and the GPUs of all: whether each kind leaves room for the others isn't looked at.
     """
+    kinds, level = gangs.kinds, core[0].gang.level if core[0].gang else ""
     for kind, count in Counter(map(kinds.of, core)).items():
         most = kinds.most(kind, count)
+        if most >= count and level:
+            most = gangs.places.most(kind, level)
+            if most < count:
+                return (
+                    f"its gang takes {count} × {kind.request.describe()} at once on nodes with the "
+                    f"same {level}, and the largest such part of the cluster has room for {most} "
+                    "were it empty; make it smaller, or ask for a wider one"
+                )
         if most < count:
             return (
                 f"its gang takes {count} × {kind.request.describe()} at once, and all nodes "

@@ -24,6 +24,7 @@ class Profile:
     After `consolidate_after` running pods are moved for it (None: never), `most_moves` a round,
     and `most_moves_a_pod` for one request (None: as many).
     A gang that lacks members for `broken_after` is stopped.
+    `topology` names labels of nodes, from wide to narrow: gangs sit as near as they can.
     `credit_runtime`: for so long credit has to last (None: `min_runtime`). `ending_seconds` is what
     it takes at most from the decision to stop a pod until it is gone.
     """
@@ -37,6 +38,7 @@ class Profile:
     reclaim_after: float | None = None
     min_runtime: float = 60.0
     turn_runtime: float = 3600.0
+    topology: tuple[str, ...] = ()
     credit_runtime: float | None = None
     ending_seconds: float = 0.0
     broken_after: float = 300.0

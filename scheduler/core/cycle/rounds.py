@@ -10,8 +10,10 @@ from scheduler.core.cycle.capacity import Capacity
 from scheduler.core.cycle.gangs import Gangs, present
 from scheduler.core.cycle.kinds import Kind, Kinds
 from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.topology import Places
 from scheduler.core.fairness.budgets import is_spent, last_in_line, without_guarantees
 from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.block import Ints
 from scheduler.core.ledger.snapshot import Snapshot
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.plans import Admit, Evict, Hold
@@ -44,6 +46,7 @@ class Round:
     capacity: Capacity
     kinds: Kinds
     gangs: Gangs
+    places: Places
     queues: dict[TenantName, deque[Pod]] = field(default_factory=dict)
     demand: dict[TenantName, Fraction] = field(default_factory=dict)
     shares: dict[TenantName, Fraction] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class Round:
         """Return a round in which nothing is decided yet; `now` in seconds since the epoch."""
         capacity = Capacity(snapshot.columns, snapshot.eligibility)
         kinds, tree = Kinds(capacity), TenantTree(snapshot.tenants)
+        places = Places(profile.topology, snapshot.eligibility, kinds)
         return cls(
             snapshot=snapshot,
             pending=tuple(pending),
@@ -78,7 +82,8 @@ class Round:
             caps=without_guarantees(tree, snapshot.spent),
             capacity=capacity,
             kinds=kinds,
-            gangs=Gangs(kinds, present(snapshot)),
+            gangs=Gangs(kinds, places, snapshot.columns, present(snapshot)),
+            places=places,
         )
 
     def hold(self, pod: Pod, reason: Reason, detail: str = "") -> None:
@@ -114,6 +119,10 @@ class Round:
         if later:
             queue = (*self.queues[first.tenant], *later)
             self.queues[first.tenant] = deque(sorted(queue, key=lambda pod: pod.turn))
+
+    def allowed(self, pod: Pod) -> Ints | None:
+        """Return the rows [K] that kube-scheduler would take the pod to now; None for all."""
+        return self.snapshot.eligibility.now(self.kinds.constraints(pod))
 
     def kind(self, pod: Pod) -> Kind:
         """What the waiting pod asks for, with those that start together with it."""

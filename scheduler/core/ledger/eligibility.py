@@ -16,6 +16,9 @@ from scheduler.core.model.constraints import NAME_FIELD, Constraints, Taint, Ter
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.nodes import Node
 
+Selector = tuple[tuple[str, str], ...]
+"""Labels and their values."""
+
 KINDS_KEPT = 2048
 """Different constraints that are remembered; past that many it begins anew."""
 
@@ -39,6 +42,36 @@ class _Column:
         return truth[self.codes]
 
 
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """Nodes that agree in some labels: `selectors` say in which values, `of` [N] which each is of.
+
+    -1 for a node without the last of the labels; others it may lack.
+    """
+
+    selectors: tuple[Selector, ...]
+    of: Ints
+
+    @classmethod
+    def of_nodes(cls, nodes: Iterable[Node | None], labels: tuple[str, ...]) -> "Domains":
+        """Sort the nodes by these labels."""
+        known: dict[Selector, int] = {}
+        codes = []
+        for node in nodes:
+            has = node.labels if node else {}
+            found = tuple((key, has[key]) for key in labels if key in has)
+            inside = labels[-1] in has
+            codes.append(known.setdefault(found, len(known)) if inside else -1)
+        return cls(tuple(known), np.array(codes, dtype=np.int64))
+
+    def sums(self, amounts: Ints) -> Ints:
+        """Sum up what there is on each row [N], by domain."""
+        inside = self.of >= 0
+        found = np.zeros(len(self.selectors), dtype=np.int64)
+        np.add.at(found, self.of[inside], amounts[inside])
+        return found
+
+
 class Eligibility:
     """Answers by row, for rows that keep their nodes: the ledger makes a new one when they don't.
 
@@ -57,6 +90,7 @@ class Eligibility:
         self._taints, self._taint_codes = tuple(groups), np.array(codes, dtype=np.int64)
         self._labels: dict[str, _Column] = {}
         self._names, self._nothing = _Column.of(names), _Column.of("" for _ in names)
+        self._domains: dict[tuple[str, ...], Domains] = {}
         self._now: dict[Constraints, Ints | None] = {}
         self._ever: dict[Constraints, Ints | None] = {}
 
@@ -76,6 +110,12 @@ class Eligibility:
             return self._ever[constraints]
         except KeyError:
             return _keep(self._ever, constraints, self._rows(constraints, passing=False))
+
+    def domains(self, labels: tuple[str, ...]) -> "Domains":
+        """Return the domains of nodes that agree in all of these labels, from wide to narrow."""
+        if labels not in self._domains:
+            self._domains[labels] = Domains.of_nodes(self._nodes, labels)
+        return self._domains[labels]
 
     def objection(self, constraints: Constraints, row: int, *, passing: bool) -> str:
         """Say in a few words what keeps such a pod off the row now, or with `passing` False ever.

@@ -8,7 +8,7 @@ from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Eligibility
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model.gangs import Gathered
-from scheduler.core.model.ids import PodUID, TenantName
+from scheduler.core.model.ids import NodeName, PodUID, TenantName
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Memory, Running
@@ -88,6 +88,19 @@ class Snapshot:
             return [found for uid in wanted if (found := running.find(uid)) is not None]
         known = {each.pod.uid: each for each in running}
         return [known[uid] for uid in wanted if uid in known]
+
+    def node_of(self, uids: Iterable[PodUID]) -> NodeName | None:
+        """Return where the first of these pods is that has its place and isn't about to go."""
+        running = self.running
+        for uid in sorted(uids):
+            if isinstance(running, Runs):
+                if uid in running.holdings and uid not in running.ending:
+                    return running.holdings[uid].placement.node
+            else:
+                for each in running:
+                    if each.pod.uid == uid and not each.ending:
+                        return each.placement.node
+        return None
 
     def stays(self, uid: PodUID) -> bool:
         """Whether a pod has its place still, and isn't about to go."""

@@ -7,7 +7,7 @@ core/v1/toleration.go, and kube-scheduler's plugins NodeAffinity and TaintTolera
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -141,6 +141,10 @@ class Constraints:
     def __hash__(self) -> int:
         # What a request counts and who is full is looked up by it, thousands of times in a round.
         return self._hash
+
+    def narrowed(self, labels: Iterable[tuple[str, str]]) -> "Constraints":
+        """Return the same for nodes with these labels alone."""
+        return replace(self, selector=tuple(sorted({*self.selector, *labels})))
 
     def allow(self, node: "Node") -> bool:
         """Whether kube-scheduler would let the pod go there, as far as labels and taints go."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from scheduler.core.model import gangshapes
 from scheduler.core.model.amounts import quoted
 from scheduler.core.model.errors import InvalidInput
+from scheduler.core.model.gangs import Topology
 from scheduler.core.model.gangshapes import LEADER, WORKERS, ShapeOf
 from scheduler.core.model.stored import Stored, mapping, objects
 
@@ -166,7 +167,8 @@ class OwnerPaths:
 class Membership:
     """Which gang a pod is of by an object: `group` and `part` as in OwnerKind; `total`: its pods.
 
-    `asked`: by the pod's own words; `size`: how many start together by these, None: all.
+    `asked`: by the pod's own words; `size`: how many start together by these, None: all;
+    `topology`: how near to each other.
     """
 
     ref: ObjectRef
@@ -175,6 +177,7 @@ class Membership:
     total: int | None = None
     asked: bool = False
     size: int | None = None
+    topology: Topology | None = None
 
 
 class Owners:

@@ -3,13 +3,14 @@
 Its annotations go first, then the PodGroup that it names, then what made it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from scheduler.core.model import amounts, names
 from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.gangowners import Membership, ObjectRef, Owners
-from scheduler.core.model.gangs import MOST_MEMBERS, Gang
+from scheduler.core.model.gangs import MOST_MEMBERS, Gang, Topology
 from scheduler.core.model.gangshapes import Shape
 from scheduler.core.model.stored import Stored, mapping
 
@@ -17,6 +18,11 @@ ALL, NONE = "all", "none"
 """Instead of a number: all that what made the pod makes; the pod starts by itself."""
 
 _NO_GANG = f"set both alike, or {names.GANG_SIZE} to {NONE}"
+
+_LABEL = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+"""Labels' names: k8s.io/apimachinery pkg/util/validation, IsQualifiedName."""
 
 Known = Callable[[ObjectRef], Shape | str]
 """What an object says, or why nobody knows yet, in one sentence that says what to change."""
@@ -31,6 +37,18 @@ def membership(pod: Stored, owners: Owners) -> Gang | Membership | None:
     Gangs of one name in two namespaces are two. Raises InvalidRequest.
     """
     notes = mapping(mapping(pod, "metadata"), "annotations")
+    found, topology = _membership(pod, notes, owners), _topology(notes)
+    if topology is None:
+        return found
+    if found is None:
+        raise InvalidRequest(
+            f"how near pods sit is said of gangs; set {names.GANG} and {names.GANG_SIZE} as well, "
+            f"or leave {names.REQUIRED_TOPOLOGY} and {names.PREFERRED_TOPOLOGY} out"
+        )
+    return replace(found, topology=topology)
+
+
+def _membership(pod: Stored, notes: Stored, owners: Owners) -> Gang | Membership | None:
     name, text = notes.get(names.GANG), notes.get(names.GANG_SIZE)
     if name is None and text is None:
         return owners.group_of(pod) or owners.owner_of(pod, asked=False)
@@ -63,7 +81,8 @@ def resolve(found: Membership, shape: Shape | str) -> Gang | None:
         shape = shape.of_total(found.total)
     if shape.apart:
         name = f"{name}/{found.part}"
-    return Gang(name, found.size or shape.size(found.part), once=once)
+    size = found.size or shape.size(found.part)
+    return Gang(name, size, once=once, topology=found.topology)
 
 
 def gang_of(pod: Stored, owners: Owners, known: Known) -> Gang | None:
@@ -85,6 +104,22 @@ def _named(pod: Stored, name: object, text: object) -> Gang:
         )
     namespace = mapping(pod, "metadata").get("namespace") or ""
     return Gang(f"{namespace}/{name}", _size(text))
+
+
+def _topology(notes: Stored) -> Topology | None:
+    required = notes.get(names.REQUIRED_TOPOLOGY)
+    level = notes.get(names.PREFERRED_TOPOLOGY) if required is None else required
+    if level is None:
+        return None
+    key = names.PREFERRED_TOPOLOGY if required is None else names.REQUIRED_TOPOLOGY
+    if required is not None and names.PREFERRED_TOPOLOGY in notes:
+        raise InvalidRequest(f"give either {key} or {names.PREFERRED_TOPOLOGY}, not both")
+    if not isinstance(level, str) or not _LABEL.fullmatch(level):
+        raise InvalidRequest(
+            f"{key}: {amounts.quoted(str(level))}; name a label of nodes, such as "
+            '"topology.kubernetes.io/zone"'
+        )
+    return Topology(level, required=required is not None)
 
 
 def _size(text: object) -> int:

@@ -13,6 +13,8 @@ PREEMPTIBLE = PREFIX + "preemptible"
 MAX_RUNTIME = PREFIX + "max-runtime"
 GANG = PREFIX + "gang"
 GANG_SIZE = PREFIX + "gang-size"
+REQUIRED_TOPOLOGY = PREFIX + "required-topology"
+PREFERRED_TOPOLOGY = PREFIX + "preferred-topology"
 
 # A label, for its value is what people select by; set by a tenant, or by the webhook.
 USER_LABEL = PREFIX + "user"

@@ -30,7 +30,7 @@ _READ = frozenset(
         *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
         *(names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES),
         *(names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME),
-        *(names.GANG, names.GANG_SIZE),
+        *(names.GANG, names.GANG_SIZE, names.REQUIRED_TOPOLOGY, names.PREFERRED_TOPOLOGY),
         *(names.GPU_CONTAINERS, KAI_CONTAINER, DEFAULT_CONTAINER),
     )
 )

@@ -49,6 +49,22 @@ def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
     return Candidates(request, rows, devices, nodes, milli, np.maximum(room, 0))
 
 
+def how_many(columns: Columns, rows: Rows, request: Request) -> Ints:
+    """Return how many such pods each row [K] has room for, at most.
+
+    As many as CPU, memory, pods and its devices allow, each looked at by itself.
+    """
+    seen = candidates(columns, rows, request)
+    milli = np.broadcast_to(seen.milli, seen.devices.shape)
+    shares = np.where(seen.devices, seen.room // np.maximum(milli, 1), 0).sum(axis=1)
+    most = np.minimum(shares // max(request.devices, 1), columns.free_pods[rows])
+    for need, free in ((request.cpu_milli, columns.free_cpu), (request.ram_mib, columns.free_ram)):
+        if need:
+            most = np.minimum(most, free[rows] // need)
+    found: Ints = np.where(seen.nodes, most, 0)
+    return found
+
+
 def mib_of(request: Request, total: Total) -> Total | int:
     """Return what goes with one share of a device of `total` MiB: decision 12 of the design."""
     if request.memory_mib:

@@ -44,6 +44,7 @@ KEYS = [
     *(f"equipoise.dev/{name}" for name in ("gpu-containers", "placement", "preemptible")),
     "equipoise.dev/max-runtime",
     *("equipoise.dev/gang", "equipoise.dev/gang-size"),
+    *("equipoise.dev/required-topology", "equipoise.dev/preferred-topology"),
     *("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"),
 ]
 USER = "equipoise.dev/user"

@@ -12,7 +12,7 @@ from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidInput, InvalidRequest
 from scheduler.core.model.gangowners import ObjectRef, OwnerPaths, Owners
 from scheduler.core.model.gangreader import gang_by_words, gang_of
-from scheduler.core.model.gangs import Gang
+from scheduler.core.model.gangs import Gang, Topology
 from scheduler.core.model.gangshapes import Shape
 
 JSON = dict[str, Any]
@@ -101,6 +101,47 @@ def read(stored: JSON, *found: tuple[ObjectRef, JSON], owners: Owners | None = N
 def test_a_gang_has_a_name_in_its_namespace_and_a_size() -> None:
     assert gang_by_words(pod(name="train", size="4")) == Gang("lab/train", 4)
     assert gang_by_words(pod()) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "required"), [(names.REQUIRED_TOPOLOGY, True), (names.PREFERRED_TOPOLOGY, False)]
+)
+def test_how_near_pods_sit_is_said_of_gangs_by_words_and_of_those_by_objects(
+    key: str, required: bool
+) -> None:
+    near, topology = {key: "example.com/rack"}, Topology("example.com/rack", required=required)
+    named = gang_by_words(pod(name="train", size="4", notes=near))
+    assert named == Gang("lab/train", 4, topology=topology)
+    assert named.level == ("example.com/rack" if required else "")
+    owner = (JOB_SET, job_set(("workers", 3, job(2))))
+    found = read(of_job_set("workers", notes=near), owner)
+    assert found is not None
+    assert (found.size, found.topology) == (6, topology)
+
+
+@pytest.mark.parametrize(
+    ("notes", "says"),
+    [
+        ({names.REQUIRED_TOPOLOGY: ""}, 'required-topology: ""; name a label of nodes, such as'),
+        ({names.PREFERRED_TOPOLOGY: "a/b/c"}, 'preferred-topology: "a/b/c"; name a label of nodes'),
+        (
+            {names.REQUIRED_TOPOLOGY: "rack", names.PREFERRED_TOPOLOGY: "rack"},
+            f"give either {names.REQUIRED_TOPOLOGY} or {names.PREFERRED_TOPOLOGY}, not both",
+        ),
+    ],
+)
+def test_what_is_not_said_well_of_how_near_they_sit_is_refused(
+    notes: dict[str, str], says: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        gang_by_words(pod(name="train", size="4", notes=notes))
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [None, "none"])
+def test_who_is_of_no_gang_sits_near_nobody(size: str | None) -> None:
+    with pytest.raises(InvalidRequest, match="how near pods sit is said of gangs"):
+        gang_by_words(pod(size=size, notes={names.PREFERRED_TOPOLOGY: "rack"}))
 
 
 @pytest.mark.parametrize(

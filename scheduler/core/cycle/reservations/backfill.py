@@ -35,7 +35,7 @@ def lend(work: Allocation, pod: Pod) -> Placement | None:
 
 def _place(work: Allocation, pod: Pod, reservation: Reservation) -> Placement | None:
     row = work.trial.columns.row[reservation.node]
-    among = work.this.snapshot.eligibility.now(pod.constraints)
+    among = work.this.allowed(pod)
     if among is not None and not (among == row).any():
         return None
     with work.without(reservation.uid):

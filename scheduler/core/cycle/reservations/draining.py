@@ -27,7 +27,7 @@ def least(work: Allocation, pod: Pod, *, beside_others: bool = False) -> Reserva
     `beside_others`: it starts together with others, so that there may be room for it alone.
     """
     this, columns, devices = work.this, work.trial.columns, pod.request.devices
-    among = this.snapshot.eligibility.now(pod.constraints)
+    among = this.allowed(pod)
     rows = np.arange(len(columns.names)) if among is None else among
     drain = _drain(work, rows, pod)
     if not len(rows) or drain.shape[1] < devices:

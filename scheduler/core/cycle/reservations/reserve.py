@@ -100,15 +100,27 @@ def reserve(work: Allocation) -> None:
 
 
 def _reserve_for_all(work: Allocation, members: Sequence[Pod]) -> None:
-    """Choose devices for each, or for none: parts of two gangs would keep each other waiting."""
+    """Choose devices for each, or for none: parts of two gangs would keep each other waiting.
+
+    Those that have to be near each other get them in one domain.
+    """
+    this = work.this
+    for domain in this.places.possible(members, work.trial.columns):
+        with this.kinds.within(members, domain):
+            if _reserve_all(work, members):
+                return
+
+
+def _reserve_all(work: Allocation, members: Sequence[Pod]) -> bool:
     chosen = dict[PodUID, Reservation]()
     for pod in members:
         found = least(work, pod, beside_others=len(members) > 1)
         if found is None:
             for uid in chosen:
                 del work.this.reservations[uid]
-            return
+            return False
         chosen[pod.uid] = work.this.reservations[pod.uid] = found
+    return True
 
 
 def _claims(work: Allocation) -> Iterator[_Claim]:
@@ -146,7 +158,7 @@ def _running(work: Allocation, nodes: Collection[NodeName]) -> dict[NodeName, li
 
 def _may(work: Allocation, pod: Pod, row: int, devices: tuple[int, ...]) -> bool:
     """Whether the devices could be the pod's still."""
-    among = work.this.snapshot.eligibility.now(pod.constraints)
+    among = work.this.allowed(pod)
     eligible = among is None or bool((among == row).any())
     return eligible and not work.trial.columns.shut[row, list(devices)].any()
 

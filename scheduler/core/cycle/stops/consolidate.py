@@ -147,7 +147,7 @@ class _Search:
 
     def _best(self, pod: Pod, most: float, *, is_due: bool) -> _Way | None:
         columns = self.work.trial.columns
-        among = self.work.this.snapshot.eligibility.now(pod.constraints)
+        among = self.work.this.allowed(pod)
         allowed = None if among is None else set(among.tolist())
         found, tried = None, 0
         for at_least, node in self._ranking(pod):
@@ -227,6 +227,9 @@ def _cost(way: _Way) -> Cost:
 
 def may_move(this: Round, each: Running) -> bool:
     """Whether a running pod may be moved, were there a place for it."""
+    if each.pod.gang is not None and each.pod.gang.level:
+        # A place for each would have to be near those of the others.
+        return False
     return bool(each.pod.owner) and each.pod.pinnable and may_stop(this, each)
 
 

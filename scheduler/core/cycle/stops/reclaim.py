@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from itertools import product
+from itertools import islice, product
 
 from scheduler.core.cycle.allocation import Allocation, largest_first
 from scheduler.core.cycle.kinds import Kind
@@ -41,6 +41,10 @@ WAYS = tuple(product((False, True), repeat=2))
 
 MOST_AT_ONCE = 256
 """So many requests get a place by this in one round at most: the next one is not far."""
+
+
+MOST_DOMAINS = 8
+"""In so many racks, say, room is looked for, for a gang that has to be in one."""
 
 
 def reclaim(this: Round) -> None:
@@ -192,13 +196,19 @@ class _Search:
 
         For whom there is room nobody is.
         """
-        balance = Balance(self.work, pod)
+        work, balance = self.work, Balance(self.work, pod)
         if not balance.possible:
             return None
         if len(members) == 1:
             offer = self._best(pod, balance)
             return None if offer is None else [offer]
-        return self._for_all(members, balance)
+        possible = work.this.places.possible(members, work.trial.columns)
+        for domain in islice(possible, MOST_DOMAINS):
+            with work.this.kinds.within(members, domain):
+                offers = self._for_all(members, Balance(work, pod))
+            if offers is not None:
+                return offers
+        return None
 
     def _for_all(self, members: Sequence[Pod], balance: Balance) -> list[Offer] | None:
         """Serve one after another, each as if those before it had their places."""
@@ -229,7 +239,7 @@ class _Search:
         return None if place is None else Offer((0.0, 0, 0.0, ""), (), place)
 
     def _best(self, pod: Pod, balance: Balance) -> Offer | None:
-        among = self.work.this.snapshot.eligibility.now(pod.constraints)
+        among = self.work.this.allowed(pod)
         allowed = None if among is None else set(among.tolist())
         # What others are guaranteed, and what is worth more to them, goes only where nothing else
         # would do, however much is lost by that.
