@@ -41,6 +41,12 @@ def by_tenants() -> Sequence[Known]:
             "`pack` (default): on the GPU that wastes least; `spread`: on the emptiest",
         ),
         Known(
+            names.NVLINK,
+            "required",
+            "of a pod with several GPUs: `preferred` (default): on those of its node that are "
+            "linked by NVLink, if it can; `required`: it waits for such",
+        ),
+        Known(
             names.GPU_CONTAINERS,
             "main,worker",
             "containers that see the GPUs, all the same ones; by default that of "

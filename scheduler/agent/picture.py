@@ -114,12 +114,13 @@ def _device(record: DeviceRecord) -> JSON:
         "fault": record.fault[:_FAULT],
         "pci": record.pci,
         "numa": record.numa,
+        "link": record.link,
     }
     return body | {key: value for key, value in told.items() if value not in (None, "")}
 
 
 def _record(device: Stored) -> DeviceRecord:
-    numa, parent = device.get("numa"), device.get("parent")
+    numa, link, parent = (device.get(key) for key in ("numa", "link", "parent"))
     return DeviceRecord(
         index=_whole(device, "index"),
         uuid=DeviceUUID(str(device["uuid"])),
@@ -132,6 +133,7 @@ def _record(device: Stored) -> DeviceRecord:
         fault=str(device.get("fault", "")),
         pci=str(device.get("pci", "")),
         numa=numa if isinstance(numa, int) else None,
+        link=link if isinstance(link, int) else None,
     )
 
 

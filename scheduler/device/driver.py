@@ -24,7 +24,8 @@ class DeviceRecord:
     usable (total less what the driver reserves, MiB), `milli` what it counts as: 1000, a slice its
     part of the card's compute slices, rounded down, at least 1. `parent` is a slice's card.
     `fault` says why it is not healthy. A card that broke before it told its UUID has "" there;
-    `pci` is "" and `numa` None where unknown.
+    `pci` is "" and `numa` None where unknown. Cards with the same `link` are linked by NVLink, each
+    with each; None where that isn't known.
     """
 
     index: int
@@ -38,6 +39,7 @@ class DeviceRecord:
     fault: str = ""
     pci: str = ""
     numa: int | None = None
+    link: int | None = None
 
 
 class ProcessKind(StrEnum):
@@ -164,4 +166,5 @@ def _device(
         foreign_mib=min(foreign, record.memory_mib),
         load=(use.utilisation or 0) if use else 0,
         used_mib=min(use.used_mib, record.memory_mib) if use else 0,
+        link=record.link or 0,
     )

@@ -66,7 +66,13 @@ class MockDriver:
         text = fault.text if fault else ""
         if not card.slices:
             yield DeviceRecord(
-                index, uuid, card.model, card.memory_mib, healthy=not fault, fault=text
+                index,
+                uuid,
+                card.model,
+                card.memory_mib,
+                healthy=not fault,
+                fault=text,
+                link=card.link,
             )
         for part, each in enumerate(card.slices):
             yield DeviceRecord(

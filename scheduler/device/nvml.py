@@ -47,6 +47,7 @@ class NvmlDriver:
     def __init__(self, nvml: Any = pynvml) -> None:
         self._nvml = nvml
         self._known: dict[int, tuple[DeviceRecord, ...]] = {}
+        self._groups: dict[DeviceUUID, int] = {}
         try:
             nvml.nvmlInit()
         except nvml.NVMLError as problem:
@@ -67,7 +68,7 @@ class NvmlDriver:
         """Return the devices as they are now; raise DeviceError if there is none."""
         count = self._count()
         self._health.listen()
-        records = tuple(place.record for place in self._places(count))
+        records = self._linked(list(self._places(count)))
         if not count:
             raise DeviceError(
                 "no GPU here: the NVIDIA driver runs but sees no card; check the machine, "
@@ -121,6 +122,42 @@ class NvmlDriver:
             return [_Place(record, None) for record in self._broken(index, uuid, str(problem))]
         self._known[index] = tuple(place.record for place in places)
         return found
+
+    def _linked(self, places: list[_Place]) -> tuple[DeviceRecord, ...]:
+        """Say which cards are linked: each is of the group of the first one that it is linked to.
+
+        As `nvidia-smi topo -p2p n` asks; through a switch counts. What is broken keeps its group,
+        and groups keep their numbers.
+        """
+        groups: dict[DeviceUUID, int] = {}
+        whole = [each for each in places if each.handle is not None and not each.record.mig]
+        several = sum(not each.record.mig for each in places) > 1
+        for number, place in enumerate(whole if several else ()):
+            links = [self._is_linked(place.handle, other.handle) for other in whole[:number]]
+            if None in links:
+                # This driver doesn't tell.
+                groups = {}
+                break
+            near = [other.record.uuid for other, is_it in zip(whole, links, strict=False) if is_it]
+            uuid, own = place.record.uuid, place.record.index
+            before = self._groups.get(uuid, own)
+            alone = own if before in groups.values() else before
+            groups[uuid] = groups[near[0]] if near else alone
+        self._groups |= groups
+        answering = {each.record.uuid for each in whole}
+        silent = {uuid: at for uuid, at in self._groups.items() if uuid not in answering}
+        groups |= silent
+        return tuple(replace(each.record, link=groups.get(each.record.uuid)) for each in places)
+
+    def _is_linked(self, one: Any, other: Any) -> bool | None:
+        """Whether two cards are linked; None where this driver doesn't say."""
+        nvml = self._nvml
+        try:
+            ask = nvml.nvmlDeviceGetP2PStatus
+            status = self._ask(ask, one, other, nvml.NVML_P2P_CAPS_INDEX_NVLINK)
+        except nvml.NVMLError:
+            return False
+        return None if status is None else bool(status == nvml.NVML_P2P_STATUS_OK)
 
     def _examined(self, place: _Place, uuid: str, card: Any) -> _Place:
         """Return the device with what is wrong with it, although it answers."""

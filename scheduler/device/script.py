@@ -53,13 +53,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One card; with `slices` it is given by the slice, not as a whole."""
+    """One card; with `slices` it is given by the slice, not as a whole. DeviceRecord has `link`."""
 
     model: str
     memory_mib: int
     load: Load = Load()
     fault: Fault | None = None
     slices: tuple[Slice, ...] = ()
+    link: int | None = None
 
     def fault_at(self, seconds: float) -> Fault | None:
         """Return what is wrong with it at that second."""

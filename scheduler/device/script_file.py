@@ -21,7 +21,7 @@ MOST_HELD = 10
 """Times its promise that a pod may be said to hold."""
 
 _MACHINE = ("name", "count", "cpu", "memory", "devices")
-_CARD = ("model", "memory", "count", "load", "repeat", "fault", "mig")
+_CARD = ("model", "memory", "count", "load", "repeat", "fault", "mig", "link")
 _SLICE = ("profile", "count", "load", "repeat")
 _STEP = ("at", "utilisation", "foreign", "pods")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,240}[a-z0-9])?")
@@ -124,12 +124,15 @@ def _card(entry: Entry, found: Mapping[str, Entry], models: Models) -> Card:
     slices = _slices(found["mig"], memory_mib) if "mig" in found else ()
     if slices and "load" in found:
         raise found["load"].wrong("a card with mig takes no load of its own; give it to its slices")
+    if slices and "link" in found:
+        raise found["link"].wrong("slices of a card with mig aren't linked; remove link")
     return Card(
         model=model,
         memory_mib=memory_mib,
         load=_load(found, memory_mib),
         fault=_fault(found["fault"]) if "fault" in found else None,
         slices=slices,
+        link=found["link"].whole(least=0, most=MAX_CARDS) if "link" in found else None,
     )
 
 

@@ -163,6 +163,7 @@ def _device(record: Stored, use: Stored, *, fresh: bool) -> Device:
         mig=record.get("mig") is True,
         healthy=record.get("healthy") is not False,
         foreign_mib=min(_count(use, "foreignMiB"), memory_mib),
+        link=_count(record, "link"),
         load=min(_count(use, "loadPermille"), 1000) if fresh else 0,
         used_mib=min(_count(use, "usedMiB"), memory_mib) if fresh else 0,
     )

@@ -42,6 +42,8 @@ def test_devices_use_and_condition_are_told() -> None:
         "numa": 1,
     }
     assert status["devices"][1]["parent"] == "GPU-1"
+    linked = picture(replace(CARD, link=3)).status()["devices"][0]
+    assert linked == {**status["devices"][0], "link": 3}
     assert status["use"] == [
         {"uuid": "GPU-0", "usedMiB": 5000, "foreignMiB": 300, "loadPermille": 420},
         {"uuid": "MIG-1", "usedMiB": 10, "foreignMiB": 0},

@@ -25,7 +25,7 @@ OURS_TO_ASK = {
     *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
     *(names.GPU_CONTAINERS, names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME),
     *(names.PREFIX + "gang", names.PREFIX + "gang-size"),
-    *(names.REQUIRED_TOPOLOGY, names.PREFERRED_TOPOLOGY),
+    *(names.REQUIRED_TOPOLOGY, names.PREFERRED_TOPOLOGY, names.NVLINK),
 }
 KAIS = {names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES}
 SYSTEM = ["kube-system", "kube-public", "kube-node-lease", names.NAMESPACE]

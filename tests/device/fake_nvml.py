@@ -28,7 +28,10 @@ class FakeSlice:
 
 @dataclass
 class FakeCard:
-    """A card; `broken` is the error that any call about it raises, by function or for all ("")."""
+    """A card; `broken` is the error that any call about it raises, by function or for all ("").
+
+    Cards of the same `bridge` are linked by NVLink; "": this card is linked with none.
+    """
 
     uuid: str
     name: str = "NVIDIA H200"
@@ -43,6 +46,7 @@ class FakeCard:
     most_slices: int = 7
     slices: dict[int, FakeSlice] = field(default_factory=dict)
     numa: int | None = None
+    bridge: str = ""
     tells_xids: bool = True
     action: int | None = 0
     rows_gone: bool = False
@@ -128,6 +132,14 @@ class FakeNvml:
         if handle.numa is None:
             raise pynvml.NVMLError_NotSupported()
         return int(handle.numa)
+
+    def nvmlDeviceGetP2PStatus(self, device1: FakeCard, device2: FakeCard, p2pIndex: int) -> int:
+        for card in (device1, device2):
+            self._check("nvmlDeviceGetP2PStatus", card)
+        assert p2pIndex == pynvml.NVML_P2P_CAPS_INDEX_NVLINK
+        linked = device1.bridge == device2.bridge != ""
+        status = pynvml.NVML_P2P_STATUS_OK if linked else pynvml.NVML_P2P_STATUS_NOT_SUPPORTED
+        return int(status)
 
     def nvmlDeviceGetMemoryInfo(self, handle: Any, version: int | None = None) -> Any:
         self._check("nvmlDeviceGetMemoryInfo", handle)

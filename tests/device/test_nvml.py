@@ -31,6 +31,60 @@ def test_the_numa_node_is_told_where_it_is_known(numa: int | None, told: int | N
     assert one(FakeCard("GPU-0", numa=numa)).inventory()[0].numa == told
 
 
+@pytest.mark.parametrize(
+    ("bridges", "links"),
+    [
+        (["s", "s", "s"], [0, 0, 0]),
+        (["a", "b", "a", "b"], [0, 1, 0, 1]),
+        (["", "", "a", "a"], [0, 1, 2, 2]),
+        (["a"], [None]),
+    ],
+    ids=["a switch", "bridges", "some are not", "alone"],
+)
+def test_cards_are_grouped_by_the_links_between_them(
+    bridges: list[str], links: list[int | None]
+) -> None:
+    cards = [FakeCard(f"GPU-{at}", bridge=bridge) for at, bridge in enumerate(bridges)]
+    records = NvmlDriver(FakeNvml(cards)).inventory()
+    assert [record.link for record in records] == links
+    assert [device.link for device in to_devices(records, ())] == [link or 0 for link in links]
+
+
+def test_a_driver_that_does_not_tell_links_leaves_them_open_and_a_lost_card_keeps_its_own() -> None:
+    cards = [FakeCard(f"GPU-{at}", bridge="ab"[at % 2]) for at in range(4)]
+    driver = NvmlDriver(FakeNvml(cards))
+    assert [record.link for record in driver.inventory()] == [0, 1, 0, 1]
+    driver.usage()
+    cards[2].broken[""] = pynvml.NVMLError_GpuIsLost
+    records = driver.inventory()
+    assert [(record.link, record.healthy) for record in records] == [
+        (0, True),
+        (1, True),
+        (0, False),
+        (1, True),
+    ]
+    # A group whose first card is lost keeps its number; where links are lost, too, nobody has it.
+    cards[0].broken[""] = pynvml.NVMLError_GpuIsLost
+    cards[2].broken.clear()
+    assert [record.link for record in driver.inventory()] == [0, 1, 0, 1]
+    for card in cards:
+        card.bridge = ""
+    cards[0].broken.clear()
+    assert [record.link for record in driver.inventory()] == [0, 1, 2, 3]
+    silent = [FakeCard(f"GPU-{at}") for at in range(2)]
+    for card in silent:
+        card.broken["nvmlDeviceGetP2PStatus"] = pynvml.NVMLError_NotSupported
+    assert [each.link for each in NvmlDriver(FakeNvml(silent)).inventory()] == [None, None]
+
+
+def test_slices_of_a_card_are_not_linked() -> None:
+    slices = {at: FakeSlice(f"MIG-{at}", 1, 16_384) for at in range(2)}
+    cut = FakeCard("GPU-0", mig=True, slices=slices)
+    cards = [cut, FakeCard("GPU-1", bridge="a"), FakeCard("GPU-2", bridge="a")]
+    records = NvmlDriver(FakeNvml(cards)).inventory()
+    assert [record.link for record in records] == [None, None, 1, 1]
+
+
 def test_utilisation_is_in_permille_and_unknown_where_not_supported() -> None:
     assert one(FakeCard("GPU-0", gpu_percent=37)).usage()[0].utilisation == 370
     assert one(FakeCard("GPU-0", gpu_percent=None)).usage()[0].utilisation is None

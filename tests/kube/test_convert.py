@@ -159,6 +159,16 @@ def test_what_was_measured_long_ago_counts_only_where_strangers_hold_memory(used
     assert (device.used_mib, device.foreign_mib, device.load) == (0, 1000, 0)
 
 
+def test_links_between_cards_are_read_and_all_are_linked_where_nothing_is_said() -> None:
+    report = gpunode_json("n", 3)
+    report["status"]["devices"][2]["link"] = 2
+    assert [each.link for each in convert.node(node_json("n"), report, now=NOW).devices] == [
+        0,
+        0,
+        2,
+    ]
+
+
 def test_a_broken_card_is_not_healthy_and_one_that_told_nothing_is_left_out() -> None:
     report = gpunode_json("n", 3)
     report["status"]["devices"][0] |= {"healthy": False, "milli": 142, "mig": True}

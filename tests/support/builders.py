@@ -134,6 +134,7 @@ def devices(uuid: str) -> st.SearchStrategy[Device]:
         healthy=st.sampled_from([True, True, True, False]),
         foreign_mib=st.sampled_from([0, 0, 0, 4_000, 16_000]),
         load=st.sampled_from([0, 0, 300, 1000]),
+        link=st.sampled_from([0, 0, 0, 1, 7]),
     )
 
 
@@ -236,6 +237,7 @@ def requests() -> st.SearchStrategy[Request]:
         "ram_mib": st.sampled_from([0, 1_000, 8_000]),
         "models": st.sampled_from([(), (), (), ("T4",), ("A10", "A100"), ("mig-1g",)]),
         "spreading": st.sampled_from([Spreading.PACK, Spreading.PACK, Spreading.SPREAD]),
+        "linked": st.sampled_from([False, False, False, True]),
     }
     return st.one_of(
         st.builds(share, st.sampled_from([1, 100, 250, 333, 500, 750]), few, **beside),

@@ -1,6 +1,7 @@
 """What the cluster could hold were it empty: who counts as demand, and what a request counts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -86,6 +87,11 @@ class Capacity:
             return "no node has a GPU; add one that has"
         if request.models and not set(request.models) & set(here):
             return f"no node has {' or '.join(request.models)}; models here: {', '.join(here)}"
+        if request.linked:
+            if self._count_among(replace(request, linked=False), self._kinds) is not None:
+                what = f"{request.devices} GPUs"
+                return f"no node has {what} that are linked by NVLink; ask for fewer"
+            request = replace(request, linked=False)
         seen = candidates(self._columns, self._kinds, request)
         most = int(np.count_nonzero(seen.devices, axis=1).max(initial=0))
         if most < request.devices:
@@ -167,6 +173,9 @@ def _kinds(columns: Columns) -> tuple[Ints, Ints]:
         axis=1,
     )
     makes: dict[bytes, int] = {}
-    kind_of = [makes.setdefault(line.tobytes(), len(makes)) for line in described]
+    kind_of = [
+        makes.setdefault(line.tobytes() + columns.links.get(row, b""), len(makes))
+        for row, line in enumerate(described)
+    ]
     numbers = np.array(kind_of, dtype=np.int64)
     return numbers, np.unique(numbers, return_index=True)[1]

@@ -53,6 +53,9 @@ class Columns(Block):
     0, which is overselling; `room` is what a new pod may take: `free`, but -1 where it is shut.
     `room_mib` leaves out memory that strangers hold, too.
 
+    `links`: of rows whose devices aren't all linked with each other, which are [D bytes]: equal
+    ones.
+
     `changes` lists the rows changed, oldest first, so that scores can be kept for the others;
     a new `epoch` says that rows, columns or models came to be or changed their make, so that what
     was worked out for other rows may be wrong, too; or that the list started again.
@@ -64,6 +67,7 @@ class Columns(Block):
         self.row: dict[NodeName, int] = {}
         self.models: list[str] = []
         self.mig_models: set[str] = set()
+        self.links: dict[int, bytes] = {}
         self.changes: list[int] = []
         self.epoch = 0
         self.memory_matters = False
@@ -150,6 +154,7 @@ class Columns(Block):
                 self.room_mib[row, index] = device.memory_mib - device.foreign_mib
                 self.memory_matters |= device.foreign_mib > 0
         self.uuids[row] = tuple(device.uuid for device in node.devices)
+        self._link(row, node)
         if not self.load_matters and self.load[row].any():
             # Until now nobody's score looked at load.
             self.load_matters = True
@@ -174,8 +179,14 @@ class Columns(Block):
         twin.changes = []
         twin.names, twin.uuids, twin.row = list(self.names), list(self.uuids), dict(self.row)
         twin.models, twin.mig_models = list(self.models), set(self.mig_models)
+        twin.links = dict(self.links)
         twin._copy_arrays()
         return twin
+
+    def state(self, row: int, *, hosted: bool = False) -> bytes:
+        """Return what the row offers, with which of its devices are linked where not all are."""
+        found = super().state(row, hosted=hosted)
+        return found + self.links[row] if row in self.links else found
 
     def same_as(self, other: "Columns") -> bool:
         """Whether names and every number agree."""
@@ -209,6 +220,16 @@ class Columns(Block):
                 words[place + at.room] -= milli
                 words[place + at.room_mib] -= mib
         self._note(row)
+
+    def _link(self, row: int, node: Node) -> None:
+        """Note which devices are linked; most machines link all of theirs, or none is known."""
+        known: dict[int, int] = {}
+        found = bytes(known.setdefault(each.link, len(known)) for each in node.devices)
+        if self.links.get(row, b"") != (found if len(known) > 1 else b""):
+            self.epoch += 1
+            self.links.pop(row, None)
+            if len(known) > 1:
+                self.links[row] = found
 
     def _make(self, row: int) -> tuple[int | bytes, ...]:
         beside = (self.cpu_cap[row], self.ram_cap[row], self.pods_cap[row])

@@ -22,6 +22,7 @@ class Device:
     `milli` is what it counts as in shares (a MIG slice less than 1000), `foreign_mib` memory that
     strangers hold on it (MiB, measured), `used_mib` all that is in use (MiB, measured; nothing is
     decided by it, so it doesn't make devices differ), `load` its measured utilisation in permille.
+    Cards of a node with the same `link` are linked by NVLink, as far as that is known.
     """
 
     uuid: DeviceUUID
@@ -33,6 +34,7 @@ class Device:
     foreign_mib: int = 0
     load: int = 0
     used_mib: int = field(default=0, compare=False)
+    link: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ _READ = frozenset(
     (
         *(names.GPU_FRACTION, names.GPU_MEMORY, names.GPU_COUNT, names.GPU_MODELS),
         *(names.KAI_FRACTION, names.KAI_MEMORY, names.KAI_DEVICES),
-        *(names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME),
+        *(names.PLACEMENT, names.PREEMPTIBLE, names.MAX_RUNTIME, names.NVLINK),
         *(names.GANG, names.GANG_SIZE, names.REQUIRED_TOPOLOGY, names.PREFERRED_TOPOLOGY),
         *(names.GPU_CONTAINERS, KAI_CONTAINER, DEFAULT_CONTAINER),
     )
@@ -63,6 +63,8 @@ def parse_request(pod: Mapping[str, Any]) -> Request:
         ram_mib=ram_mib,
         models=_models(notes),
         spreading=_spreading(notes),
+        # One is linked to itself.
+        linked=_linked(notes) and devices > 1,
     )
 
 
@@ -244,6 +246,15 @@ def _spreading(notes: Mapping[str, str]) -> Spreading:
         raise InvalidRequest(
             f'{names.PLACEMENT}: {amounts.quoted(text)}; write "pack" or "spread"'
         ) from None
+
+
+def _linked(notes: Mapping[str, str]) -> bool:
+    text = notes.get(names.NVLINK, "preferred")
+    if text not in ("required", "preferred"):
+        raise InvalidRequest(
+            f'{names.NVLINK}: {amounts.quoted(text)}; write "required" or "preferred"'
+        )
+    return text == "required"
 
 
 def _containers(pod: Mapping[str, Any], kind: str = "containers") -> list[Mapping[str, Any]]:

@@ -23,7 +23,8 @@ class Request:
 
     A share is either `milli` (1..1000 milli-GPU of each device, 1000 = the whole device) or
     `memory_mib` (MiB on each device, `milli` 0). `devices` 0 asks for no GPU at all.
-    `models` empty means any model; MIG slices are given only to who names their model.
+    `models` empty means any model; MIG slices are given only to who names their model. `linked`:
+    its devices have to be linked by NVLink.
     """
 
     devices: int = 0
@@ -33,11 +34,13 @@ class Request:
     ram_mib: int = 0
     models: tuple[str, ...] = ()
     spreading: Spreading = Spreading.PACK
+    linked: bool = False
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         parts = (self.devices, self.milli, self.memory_mib, self.cpu_milli, self.ram_mib)
-        object.__setattr__(self, "_hash", hash((parts, self.models, self.spreading)))
+        which = (self.models, self.spreading, self.linked)
+        object.__setattr__(self, "_hash", hash((parts, which)))
 
     def __hash__(self) -> int:
         # Every score and count is looked up by request, thousands of times in a round.
@@ -65,4 +68,5 @@ class Request:
         else:
             each = f"{amounts.format_gpus(self.milli)} GPU"
             text = each if self.devices == 1 else f"{self.devices} × {each}"
-        return text + (f" of {' or '.join(self.models)}" if self.models else "")
+        text += f" of {' or '.join(self.models)}" if self.models else ""
+        return f"{text} linked by NVLink" if self.linked else text

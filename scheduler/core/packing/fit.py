@@ -1,5 +1,7 @@
 """Fit: which devices could take a share of a request, and whether enough of them do."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -37,6 +39,8 @@ def candidates(columns: Columns, rows: Rows, request: Request) -> Candidates:
     room = columns.room[rows]
     milli = _milli(columns, rows, request)
     devices = _devices(columns, rows, request, room, milli)
+    if request.linked and columns.links:
+        _keep_linked(columns, rows, request.devices, devices)
     nodes = columns.free_cpu[rows] >= request.cpu_milli
     nodes &= columns.free_ram[rows] >= request.ram_mib
     if columns.pods_matter:
@@ -70,6 +74,24 @@ def mib_of(request: Request, total: Total) -> Total | int:
     if request.memory_mib:
         return request.memory_mib
     return total if request.whole else total * request.milli // MILLI
+
+
+def _keep_linked(columns: Columns, rows: Rows, count: int, devices: Bools) -> None:
+    """Leave of the devices [K, D] those out that are linked with too few others, in place."""
+    numbers = np.arange(len(columns.names))[rows].tolist()
+    for at, row in enumerate(numbers):
+        links = columns.links.get(row)
+        if links is not None:
+            fits = np.flatnonzero(devices[at, : len(links)]).tolist()
+            devices[at] = False
+            devices[at, enough_linked(links, fits, count)] = True
+
+
+def enough_linked(links: bytes, fits: Iterable[int], count: int) -> list[int]:
+    """Return those of the devices, by index, of which so many are linked with each other."""
+    fits = list(fits)
+    sizes = Counter(links[at] for at in fits)
+    return [at for at in fits if sizes[links[at]] >= count]
 
 
 def _milli(columns: Columns, rows: Rows, request: Request) -> Ints:

@@ -236,8 +236,25 @@ class Packer:
     ) -> Chosen:
         """Return the first devices that fit, as many as are asked for; of equals the first one."""
         request, total = known.request, self._columns.mib_cap[row].tolist()
-        first = sorted(fits, key=order.__getitem__)[: request.devices]
+        first = sorted(fits, key=order.__getitem__)
+        if request.devices > 1 and row in self._columns.links:
+            first = _linked_first(first, self._columns.links[row], request.devices)
+        first = first[: request.devices]
         return tuple([(at, fits[at], mib_of(request, total[at])) for at in sorted(first)])
+
+
+def _linked_first(devices: Sequence[int], links: bytes, count: int) -> list[int]:
+    """Return the same with devices first that are linked, in their order otherwise.
+
+    All of one group if one is enough, the smallest such: larger ones are kept for larger requests.
+    Else as few groups as there can be.
+    """
+    sizes = Counter(links[at] for at in devices)
+    large = [group for group, size in sizes.items() if size >= count]
+    first = [min(large, key=sizes.__getitem__)] if large else []
+    rest = sorted(sizes, key=lambda group: -sizes[group])
+    rank = {group: at for at, group in reversed(list(enumerate([*first, *rest])))}
+    return sorted(devices, key=lambda at: rank[links[at]])
 
 
 def _scramble(count: int, seed: int) -> Ints:

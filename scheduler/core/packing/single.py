@@ -10,7 +10,7 @@ from typing import Any
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.requests import Request
-from scheduler.core.packing.fit import mib_of
+from scheduler.core.packing.fit import enough_linked, mib_of
 
 Numbers = tuple[int, ...]
 
@@ -19,7 +19,8 @@ Numbers = tuple[int, ...]
 class Single:
     """A row: free CPU (milli-CPU) and memory (MiB), whether it takes no more pods; by device [D].
 
-    `room` is what a new pod may take, 0 if that is shut; the others are as in Columns.
+    `room` is what a new pod may take, 0 if that is shut; the others are as in Columns. `links`: b""
+    where all are linked with each other.
     """
 
     cpu: int
@@ -32,6 +33,7 @@ class Single:
     model: Numbers
     mig: bytes
     closed: bool
+    links: bytes = b""
     before: Any = None
     """What a policy remembers of it."""
 
@@ -54,6 +56,7 @@ class Single:
             model=model,
             mig=truths[:width],
             closed=all(truths[width : 2 * width]),
+            links=columns.links.get(row, b""),
         )
 
 
@@ -114,6 +117,10 @@ def look(columns: Columns, row: Single, request: Request, may: Sequence[bool]) -
     if not request.devices:
         return None if row.closed else Seen(request, row, ())
     milli = _shares(columns, row, request, may)
+    if request.linked and row.links:
+        fits = [at for at, each in enumerate(milli) if each]
+        linked = set(enough_linked(row.links, fits, request.devices))
+        milli = [each if at in linked else 0 for at, each in enumerate(milli)]
     enough = len(milli) - milli.count(0) >= request.devices
     return Seen(request, row, milli) if enough else None
 

@@ -45,6 +45,7 @@ KEYS = [
     "equipoise.dev/max-runtime",
     *("equipoise.dev/gang", "equipoise.dev/gang-size"),
     *("equipoise.dev/required-topology", "equipoise.dev/preferred-topology"),
+    "equipoise.dev/nvlink",
     *("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"),
 ]
 USER = "equipoise.dev/user"

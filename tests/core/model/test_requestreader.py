@@ -184,3 +184,19 @@ def test_a_pod_runs_for_as_long_as_it_likes_unless_it_says_for_how_long(
 def test_a_time_that_can_not_be_read_is_refused() -> None:
     with pytest.raises(InvalidRequest, match='max-runtime: "long" is no duration; write such as'):
         parse_max_runtime(pod_of({names.MAX_RUNTIME: "long"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "linked"),
+    [("required", "2", True), ("required", "1", False), ("preferred", "2", False)],
+)
+def test_several_cards_have_to_be_linked_where_it_says_so(
+    text: str, count: str, linked: bool
+) -> None:
+    request = parse_request(pod_of({names.GPU_FRACTION: count, names.NVLINK: text}))
+    assert request.linked is linked
+
+
+def test_a_word_about_links_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match='nvlink: "yes"; write "required" or "preferred"'):
+        parse_request(pod_of({names.GPU_FRACTION: "2", names.NVLINK: "yes"}))

@@ -32,6 +32,8 @@ def least(work: Allocation, pod: Pod, *, beside_others: bool = False) -> Reserva
     drain = _drain(work, rows, pod)
     if not len(rows) or drain.shape[1] < devices:
         return None
+    if pod.request.linked:
+        _drain_linked(work, rows, drain, devices)
     order = np.argsort(drain, axis=1, kind="stable")[:, :devices]
     cost = np.take_along_axis(drain, order, axis=1).sum(axis=1)
     if not beside_others:
@@ -60,6 +62,10 @@ def moved(
         return reservation
     drain = _drain(work, np.array([row]), pod)[0].tolist()
     may = [index for index, amount in enumerate(drain) if amount < _NEVER]
+    links = columns.links.get(row, b"")
+    if pod.request.linked and links:
+        # They stay in the group of those that it has.
+        may = [index for index in may if links[index] == links[reservation.devices[0]]]
     if _has_ends(work, reservation, row, there):
         # Somebody may use them until then, who must not delay it: only what is free is better.
         ends = _ends(work, there)
@@ -107,6 +113,18 @@ def _drain(work: Allocation, rows: Ints, pod: Pod) -> Ints:
         if at is not None:
             drain[at, list(each.devices)] = _NEVER
     return drain
+
+
+def _drain_linked(work: Allocation, rows: Ints, drain: Ints, count: int) -> None:
+    """Leave on each row [K] the one group of linked devices with the least to drain, in place."""
+    for at, row in enumerate(rows.tolist()):
+        links = work.trial.columns.links.get(row)
+        if links is not None:
+            groups = {each: [i for i, link in enumerate(links) if link == each] for each in links}
+            costs = {each: sum(sorted(drain[at, of])[:count]) for each, of in groups.items()}
+            large = [each for each, of in groups.items() if len(of) >= count]
+            best = min(large, key=costs.__getitem__, default=None)
+            drain[at, [i for i, link in enumerate(links) if link != best]] = _NEVER
 
 
 def _has_room(work: Allocation, pod: Pod, row: int) -> bool:
