@@ -173,12 +173,14 @@ def _hold(this: Round, pod: Pod, verdict: Verdict) -> None:
 def _no_room(this: Round, pod: Pod, explainer: Explainer) -> Verdict:
     members = this.gangs.members(pod)
     kept = [this.reservations[each.uid] for each in members if each.uid in this.reservations]
+    level = pod.gang.level if pod.gang and not kept else ""
+    if level and (node := this.gangs.near(pod)) is not None:
+        return explainer.no_room_beside(members, level, node)
+    if level and len(members) > 1:
+        domain, free = this.places.roomiest(level, explainer.after)
+        return explainer.no_room_near(members, level, domain, free)
     if len(members) > 1:
-        level = pod.gang.level if pod.gang else ""
-        if level and not kept:
-            domain, free = this.places.roomiest(level, explainer.after)
-            return explainer.no_room_near(members, level, domain, free)
         return explainer.no_room_for_all(members, kept)
     if kept:
         return explainer.drains(pod.request, kept[0])
-    return explainer.no_room(pod.request, this.kinds.constraints(pod))
+    return explainer.no_room(pod.request, pod.constraints)

@@ -11,7 +11,7 @@ from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Eligibility, Selector
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.constraints import NO_CONSTRAINTS, Constraints
-from scheduler.core.model.ids import TenantName
+from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Reservation
@@ -94,6 +94,14 @@ class Explainer:
             Reason.NO_ROOM,
             f"{what}; none has room for all, in {where} most is free: {format_gpus(free)} GPUs; "
             "ask for a wider one or wait for pods to end",
+        )
+
+    def no_room_beside(self, members: Sequence[Pod], level: str, node: NodeName) -> Verdict:
+        """Return the verdict on pods that have to be near one of their gang, which is there."""
+        return Verdict(
+            Reason.NO_ROOM,
+            f"its gang takes {_listed(members)} more on nodes with the same {level} as {node}, "
+            "where it is already, and there is too little free; wait for pods to end",
         )
 
     def drains(self, request: Request, reservation: Reservation) -> Verdict:

@@ -192,7 +192,13 @@ def test_who_joins_later_or_comes_back_goes_where_the_others_are_or_waits() -> N
         stage.round()
         assert ("g-4" in stage.running) is not waits
         if waits:
-            assert verdict(stage.round(), "g-4").reason is Reason.NO_ROOM
+            found = verdict(stage.round(), "g-4")
+            assert (found.reason, found.detail) == (
+                Reason.NO_ROOM,
+                "its gang takes 1 × 1 GPU more on nodes with the same topology.kubernetes.io/rack "
+                "as small-0, where it is already, and there is too little free; wait for pods to "
+                "end",
+            )
         stage.ledger.release(gang(1)[0].uid)
         stage.waiting = gang(1, topology, size=4)
         stage.round()
