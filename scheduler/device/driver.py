@@ -24,8 +24,8 @@ class DeviceRecord:
     usable (total less what the driver reserves, MiB), `milli` what it counts as: 1000, a slice its
     part of the card's compute slices, rounded down, at least 1. `parent` is a slice's card.
     `fault` says why it is not healthy. A card that broke before it told its UUID has "" there;
-    `pci` is "" and `numa` None where unknown. Cards with the same `link` are linked by NVLink, each
-    with each; None where that isn't known.
+    `pci` is "" and `numa` None where unknown. Cards with the same `link` are linked by NVLink, with
+    each other or through others of them; None where that isn't known.
     """
 
     index: int

@@ -124,10 +124,10 @@ class NvmlDriver:
         return found
 
     def _linked(self, places: list[_Place]) -> tuple[DeviceRecord, ...]:
-        """Say which cards are linked: each is of the group of the first one that it is linked to.
+        """Say which cards are linked, with each other or through others.
 
-        As `nvidia-smi topo -p2p n` asks; through a switch counts. What is broken keeps its group,
-        and groups keep their numbers.
+        As `nvidia-smi topo -p2p n` asks; a switch counts. What is broken keeps its group, and
+        groups keep their numbers.
         """
         groups: dict[DeviceUUID, int] = {}
         whole = [each for each in places if each.handle is not None and not each.record.mig]
@@ -138,11 +138,16 @@ class NvmlDriver:
                 # This driver doesn't tell.
                 groups = {}
                 break
-            near = [other.record.uuid for other, is_it in zip(whole, links, strict=False) if is_it]
+            near = {
+                groups[other.record.uuid]
+                for other, is_it in zip(whole[:number], links, strict=True)
+                if is_it
+            }
             uuid, own = place.record.uuid, place.record.index
             before = self._groups.get(uuid, own)
             alone = own if before in groups.values() else before
-            groups[uuid] = groups[near[0]] if near else alone
+            groups[uuid] = first = min(near, default=alone)
+            groups = {each: first if group in near else group for each, group in groups.items()}
         self._groups |= groups
         answering = {each.record.uuid for each in whole}
         silent = {uuid: at for uuid, at in self._groups.items() if uuid not in answering}

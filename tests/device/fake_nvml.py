@@ -30,7 +30,7 @@ class FakeSlice:
 class FakeCard:
     """A card; `broken` is the error that any call about it raises, by function or for all ("").
 
-    Cards of the same `bridge` are linked by NVLink; "": this card is linked with none.
+    Cards with a letter of `bridge` in common are linked by NVLink; "": this card is with none.
     """
 
     uuid: str
@@ -137,7 +137,7 @@ class FakeNvml:
         for card in (device1, device2):
             self._check("nvmlDeviceGetP2PStatus", card)
         assert p2pIndex == pynvml.NVML_P2P_CAPS_INDEX_NVLINK
-        linked = device1.bridge == device2.bridge != ""
+        linked = bool(set(device1.bridge) & set(device2.bridge))
         status = pynvml.NVML_P2P_STATUS_OK if linked else pynvml.NVML_P2P_STATUS_NOT_SUPPORTED
         return int(status)
 

@@ -37,9 +37,11 @@ def test_the_numa_node_is_told_where_it_is_known(numa: int | None, told: int | N
         (["s", "s", "s"], [0, 0, 0]),
         (["a", "b", "a", "b"], [0, 1, 0, 1]),
         (["", "", "a", "a"], [0, 1, 2, 2]),
+        (["a", "b", "ab", "c", "bc"], [0, 0, 0, 0, 0]),
+        (["a", "b", "c", "bc"], [0, 1, 1, 1]),
         (["a"], [None]),
     ],
-    ids=["a switch", "bridges", "some are not", "alone"],
+    ids=["a switch", "bridges", "some are not", "in a row", "joined late", "alone"],
 )
 def test_cards_are_grouped_by_the_links_between_them(
     bridges: list[str], links: list[int | None]

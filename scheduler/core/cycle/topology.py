@@ -7,6 +7,7 @@ order, too (KEP-2724, BestFit).
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class Places:
         if gang is None or not (self.levels or gang.topology):
             yield ANYWHERE
             return
+        room_for = cache(partial(self._room_on_each, columns))
         for labels in self._labels(gang.topology):
             found = self._domains(labels)
             if near is not None:
@@ -57,7 +59,9 @@ class Places:
                 if there >= 0:
                     yield found.selectors[there]
             elif len(members) > 1:
-                yield from self._with_room(found, members, columns)
+                fits = self._room_for(found, members, room_for)
+                if fits.any():
+                    yield from self._ordered(found, fits, _free(found, columns))
         if near is not None or len(members) == 1 or not gang.level:
             yield ANYWHERE
 
@@ -113,16 +117,15 @@ class Places:
     def _domains(self, labels: tuple[str, ...]) -> Domains:
         return self._eligibility.domains(labels)
 
-    def _with_room(
-        self, found: Domains, members: Sequence[Pod], columns: Columns
-    ) -> Iterator[Selector]:
-        def on_each(kind: Kind) -> Ints:
-            rows = self._eligibility.now(kind.constraints)
-            most = how_many(columns, slice(None), kind.request)
-            return most if rows is None else np.where(_mask(rows, len(most)), most, 0)
-
-        fits = self._room_for(found, members, on_each)
-        yield from self._ordered(found, fits, _free(found, columns))
+    def _room_on_each(self, columns: Columns, kind: Kind) -> Ints:
+        """How many such pods each row [N] has room for."""
+        rows = self._eligibility.now(kind.constraints)
+        most = how_many(columns, slice(None), kind.request)
+        if rows is None:
+            return most
+        found = np.zeros_like(most)
+        found[rows] = most[rows]
+        return found
 
     def _room_for(
         self, found: Domains, members: Sequence[Pod], on_each: Callable[[Kind], Ints]
@@ -143,9 +146,3 @@ class Places:
 def _free(found: Domains, columns: Columns) -> Ints:
     """Milli-GPU that are free in each domain."""
     return found.sums(np.maximum(columns.room, 0).sum(axis=1))
-
-
-def _mask(rows: Ints, count: int) -> Bools:
-    mask = np.zeros(count, dtype=np.bool_)
-    mask[rows] = True
-    return mask

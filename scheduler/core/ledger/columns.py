@@ -224,7 +224,8 @@ class Columns(Block):
     def _link(self, row: int, node: Node) -> None:
         """Note which devices are linked; most machines link all of theirs, or none is known."""
         known: dict[int, int] = {}
-        found = bytes(known.setdefault(each.link, len(known)) for each in node.devices)
+        numbers = (known.setdefault(each.link, len(known)) for each in node.devices)
+        found = bytes(min(number, 255) for number in numbers)
         if self.links.get(row, b"") != (found if len(known) > 1 else b""):
             self.epoch += 1
             self.links.pop(row, None)

@@ -66,10 +66,10 @@ class Domains:
 
     def sums(self, amounts: Ints) -> Ints:
         """Sum up what there is on each row [N], by domain."""
-        inside = self.of >= 0
-        found = np.zeros(len(self.selectors), dtype=np.int64)
-        np.add.at(found, self.of[inside], amounts[inside])
-        return found
+        inside, count = self.of >= 0, len(self.selectors)
+        # Weights are floats, exact up to 2**53.
+        found = np.bincount(self.of[inside], weights=amounts[inside], minlength=count)
+        return found.astype(np.int64)
 
 
 class Eligibility:

@@ -22,7 +22,7 @@ class Device:
     `milli` is what it counts as in shares (a MIG slice less than 1000), `foreign_mib` memory that
     strangers hold on it (MiB, measured), `used_mib` all that is in use (MiB, measured; nothing is
     decided by it, so it doesn't make devices differ), `load` its measured utilisation in permille.
-    Cards of a node with the same `link` are linked by NVLink, as far as that is known.
+    Cards of a node with the same `link` are linked by NVLink, or it isn't known which are.
     """
 
     uuid: DeviceUUID

@@ -256,6 +256,28 @@ def test_devices_drain_for_it_in_one_rack() -> None:
     assert stage.waiting == []
 
 
+def test_what_is_reserved_anew_for_it_is_in_the_rack_of_the_rest() -> None:
+    nodes = [*rack("r1", [1, 1, 1]), *rack("r2", [1, 1, 1])]
+    stage = Stage(nodes, [A, B], replace(CALM, reserve_after=PATIENCE))
+    for each in nodes:
+        old = pod(f"old-{each.name}", whole(), "b")
+        stage.run(old, stage.place_on(each.name, old))
+    stage.waiting = gang(2, must(RACK))
+    stage.pass_by(rounds=1)
+    first, second = (each.node for each in stage.memory.reservations)
+    assert first[:2] == second[:2]
+    # The other rack looks better by now, and one of the two nodes is gone.
+    other = {"r1": "r2", "r2": "r1"}[first[:2]]
+    for held in list(stage.ledger.holdings.values()):
+        if held.placement.node == f"{other}-0":
+            stage.ledger.release(held.pod.uid)
+    stage.ledger.drop_node(second)
+    stage.round()
+    kept = {each.node for each in stage.memory.reservations}
+    assert len(kept) == 2
+    assert {name[:2] for name in kept} == {first[:2]}
+
+
 def test_a_gang_that_must_sit_near_is_not_moved() -> None:
     for topology, moved in ((must(RACK), 0), (None, 1)):
         stage = Stage(rack("r1", [1, 1]), [A, B], replace(CALM, consolidate_after=PATIENCE))

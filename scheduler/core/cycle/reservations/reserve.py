@@ -96,7 +96,7 @@ def reserve(work: Allocation) -> None:
         if _is_too_much(work, members):
             # Whoever has waited for less would keep it from ever being its turn.
             break
-        _reserve_for_all(work, [pod for pod in members if pod.uid not in this.reservations])
+        _reserve_for_all(work, members)
 
 
 def _reserve_for_all(work: Allocation, members: Sequence[Pod]) -> None:
@@ -104,10 +104,16 @@ def _reserve_for_all(work: Allocation, members: Sequence[Pod]) -> None:
 
     Those that have to be near each other get them in one domain.
     """
-    this = work.this
-    for domain in this.places.possible(members, work.trial.columns):
-        with this.kinds.within(members, domain):
-            if _reserve_all(work, members):
+    this, columns = work.this, work.trial.columns
+    kept = [this.reservations[pod.uid] for pod in members if pod.uid in this.reservations]
+    lacking, gang = [pod for pod in members if pod.uid not in this.reservations], members[0].gang
+    domains = this.places.possible(lacking, columns)
+    if kept and gang is not None and gang.level:
+        there = this.places.domain_of(kept[0].node, gang.level, columns)
+        domains = iter((there,) if there else ())
+    for domain in domains:
+        with this.kinds.within(lacking, domain):
+            if _reserve_all(work, lacking):
                 return
 
 
