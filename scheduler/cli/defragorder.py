@@ -1,6 +1,7 @@
 """Has `serve` defragment: writes the order on Tenants, and waits until it is carried out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from scheduler import http
@@ -50,17 +51,16 @@ def carry_out(
 
 async def _give(client: Client, order: Order, *, wait: bool, tell: Tell) -> bool | None:
     until = SystemClock().now() + order.seconds
-    for name, moves in order.moves.items():
-        await _write(client, name, stamp(until), None if moves is None else str(moves))
-    tell(f"Ordered for {', '.join(order.moves)}, until {stamp(until)} at most.")
-    if not wait:
-        tell("`kubectl get events -A --field-selector reason=Moved` says who is moved.")
-        return None
-    try:
-        return await _follow(client, order.pods, until, tell)
-    finally:
-        for name in order.moves:
-            await _write(client, name, None, None)
+    async with AsyncExitStack() as taken_back:
+        for name, moves in order.moves.items():
+            await _write(client, name, stamp(until), None if moves is None else str(moves))
+            taken_back.push_async_callback(_write, client, name, None, None)
+        tell(f"Ordered for {', '.join(order.moves)}, until {stamp(until)} at most.")
+        if wait:
+            return await _follow(client, order.pods, until, tell)
+        taken_back.pop_all()
+    tell("`kubectl get events -A --field-selector reason=Moved` says who is moved.")
+    return None
 
 
 async def _write(client: Client, tenant: TenantName, until: str | None, moves: str | None) -> None:

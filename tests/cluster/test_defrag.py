@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ GPUS = 4
 SETTINGS = {"reclaim": {"patience_seconds": None, "min_runtime_seconds": 1, "grace_seconds": 2}}
 ONE, OTHER = "defrag-one", "defrag-other"
 TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 MAP = "equipoise-settings-defrag"
 
 
@@ -43,7 +45,25 @@ def rooms(plane: ControlPlane, installed: Installation) -> Iterator[tuple[Room, 
         yield first, second
 
 
-def defrag(plane: ControlPlane, *argv: str, status: int = 0) -> str:
+def orders(plane: ControlPlane) -> dict[str, str]:
+    """What stands on the tenant about it."""
+    notes = plane.api.get(f"{TENANTS}/{ONE}")["metadata"].get("annotations") or {}
+    return {name: text for name, text in notes.items() if "defrag" in name}
+
+
+def reader(plane: ControlPlane) -> Path:
+    """Somebody who may read everything, and change nothing."""
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+    named = {"metadata": {"name": "defrag-reader"}}
+    plane.api.ensure(f"{RBAC}/clusterroles", {**named, "rules": rules})
+    role = {"apiGroup": RBAC.split("/")[2], "kind": "ClusterRole", "name": "defrag-reader"}
+    subject = {"apiGroup": role["apiGroup"], "kind": "User", "name": "reader"}
+    bound = {**named, "roleRef": role, "subjects": [subject]}
+    plane.api.ensure(f"{RBAC}/clusterrolebindings", bound)
+    return plane.kubeconfig("reader")
+
+
+def defrag(plane: ControlPlane, *argv: str, status: int = 0, kubeconfig: Path | None = None) -> str:
     done = subprocess.run(
         [
             sys.executable,
@@ -52,7 +72,7 @@ def defrag(plane: ControlPlane, *argv: str, status: int = 0) -> str:
             "defrag",
             *argv,
             "--kubeconfig",
-            str(plane.kubeconfig()),
+            str(kubeconfig or plane.kubeconfig()),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -92,6 +112,9 @@ def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
     assert "there is no tenant" in defrag(plane, "--dry-run", "--tenant", "nobody", status=2)
     stays(lambda: bound(room, "large") == 0, 2, every=0.2, what="that has changed nothing")
 
+    assert "403" in defrag(plane, "--for", "60s", status=2, kubeconfig=reader(plane))
+    assert orders(plane) == {}
+
     said = defrag(plane, "--max-moves", "1", "--for", "60s")
     assert "1 of 1 waiting pod fit by 1 move" in said
     assert f"{gain['pod']} has its place on node" in said
@@ -101,5 +124,4 @@ def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
     assert card(room, left[0]) == card(room, left[1])
     assert len(told(room, "Moved")) == 1
     # The order is over.
-    notes = plane.api.get(f"{TENANTS}/{ONE}")["metadata"].get("annotations") or {}
-    assert not [note for note in notes if "defrag" in note]
+    assert orders(plane) == {}
