@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.model.constraints import Constraints, Requirement, Taint, Term, Toleration
-from scheduler.core.model.gangs import Gang
+from scheduler.core.model.gangs import Gang, Topology
 from scheduler.core.model.ids import DeviceUUID, NodeName, PodUID, TenantName
 from scheduler.core.model.nodes import MANY_PODS, Device, Node
 from scheduler.core.model.placements import Placement, Slot
@@ -247,6 +247,10 @@ def requests() -> st.SearchStrategy[Request]:
     )
 
 
+NEAR = st.none() | st.builds(Topology, st.sampled_from(["zone", "size"]), st.booleans())
+"""How near a gang sits, mostly as it likes."""
+
+
 def pods(names: st.SearchStrategy[str], tenants: Iterable[str] = "abc") -> st.SearchStrategy[Pod]:
     return st.builds(
         pod,
@@ -256,5 +260,7 @@ def pods(names: st.SearchStrategy[str], tenants: Iterable[str] = "abc") -> st.Se
         created=st.integers(0, 3).map(float),
         priority=st.integers(0, 2),
         preemptible=st.booleans(),
-        gang=st.none() | st.builds(Gang, st.sampled_from(["lab/g", "lab/h"]), st.integers(1, 3)),
+        gang=st.none()
+        | st.builds(Gang, st.sampled_from(["lab/g", "lab/h"]), st.integers(1, 3), NEAR),
+        owner=st.sampled_from(["", "owner"]),
     )

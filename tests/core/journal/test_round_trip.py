@@ -12,14 +12,14 @@ from scheduler.core.journal.inputs import Inputs
 from scheduler.core.journal.reading import Entry, Reader, parse
 from scheduler.core.journal.writing import Recorder
 from scheduler.core.ledger.ledger import Ledger
-from scheduler.core.model.ids import PodUID
+from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.plans import Plan
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.packing.policies import POLICIES
 from tests.core.journal.worlds import PATIENCE, World
 from tests.support import builders
-from tests.support.builders import device, node, place, pod, tenant, whole
+from tests.support.builders import device, node, place, pod, share, tenant, whole
 
 TREES = st.sampled_from(
     [
@@ -72,7 +72,13 @@ def test_every_round_of_any_history_comes_back_and_is_decided_alike(
     steps: list[tuple[str, int]],
     data: st.DataObject,
 ) -> None:
-    profile = Profile(policy, reclaim_after=PATIENCE, reserve_after=PATIENCE, backlog=4)
+    profile = Profile(
+        policy,
+        reclaim_after=PATIENCE,
+        reserve_after=PATIENCE,
+        backlog=4,
+        topology=("zone", "size"),
+    )
     world = World(cluster, tenants, profile)
     for step, number in [("arrive", 3), *steps, ("round", 0)]:
         world.step(step, number, data.draw)
@@ -105,3 +111,21 @@ def test_a_journal_says_nothing_of_budgets_and_users_where_there_are_none() -> N
     inputs = Inputs(snapshot, waits, 1.0, Profile(), {}, {}, {})
     line = recorder.line(inputs, Plan())
     assert not any(word in line for word in ("spent", "budget", "user"))
+
+
+def test_moves_by_an_order_and_how_many_there_were_come_back_too() -> None:
+    ordered = replace(tenant("a"), defrag_until=1e6, defrag_moves=2)
+    world = World([node("n0", 1), node("n1", 1)], [ordered], Profile("best-fit"))
+    for name in ("n0", "n1"):
+        half = pod(f"half-{name}", share(500), owner="owner")
+        world.ledger.bind(half, place(name, (0, 500, 8_000)))
+        world.since[half.uid] = 0.0
+    world.waiting[PodUID("large")] = pod("large", whole(1))
+    for _ in range(3):
+        world.round()
+        world.now += 1.0
+    assert any(plan.evicts for _, plan in world.rounds)
+    assert world.memory.ordered[TenantName("a")].moves == 1
+    for entry, (inputs, plan) in zip(write_and_read(world.rounds), world.rounds, strict=True):
+        assert_same(entry.inputs, inputs)
+        assert entry.plan == replay(entry.inputs) == plan
