@@ -99,13 +99,14 @@ class Places:
 
     def _labels(self, topology: Topology | None) -> Iterator[tuple[str, ...]]:
         """The levels to try, narrow ones first; wider ones than what is required are of no use."""
-        level = topology.level if topology else ""
+        level, required = (topology.level, topology.required) if topology else ("", False)
         if level and level not in self.levels:
             yield (level,)
-            return
+            if required:
+                return
         for name in reversed(self.levels):
             yield self._path(name)
-            if topology and topology.required and name == level:
+            if required and name == level:
                 return
 
     def _path(self, level: str) -> tuple[str, ...]:
