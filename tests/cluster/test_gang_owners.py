@@ -14,7 +14,7 @@ from tests.cluster.tenants import installation, rooms_of
 from tests.cluster.test_gangs import bound, deploy, drop, members, running, template, told
 from tests.support.controlplane import modules
 from tests.support.controlplane.api import JSON, MERGE
-from tests.support.controlplane.installed import ACCOUNT, NAMESPACE, Installation, is_asked
+from tests.support.controlplane.installed import ACCOUNT, NAMESPACE, USER, Installation, is_asked
 from tests.support.controlplane.layout import STAGES, Options
 from tests.support.controlplane.plane import ControlPlane
 from tests.support.controlplane.waiting import eventually, stays
@@ -302,7 +302,9 @@ def test_a_leader_whose_workers_come_later_starts_alone(rooms: tuple[Room, Room]
 # --------------------------------------------------------------------- Job, and other kinds
 
 
-def test_a_job_is_a_gang_where_it_asks_for_it(rooms: tuple[Room, Room]) -> None:
+def test_a_job_is_a_gang_where_it_asks_for_it(
+    rooms: tuple[Room, Room], plane: ControlPlane
+) -> None:
     room, _ = rooms
     room.api.post(path(room, "batch/v1", "jobs"), job("shared-out", GPUS + 1))
     eventually(lambda: running(room, "shared-out") == GPUS, 20, what="as many run as may")
@@ -315,6 +317,13 @@ def test_a_job_is_a_gang_where_it_asks_for_it(rooms: tuple[Room, Room]) -> None:
         f"{path(room, 'batch/v1', 'jobs')}/shared-out", {"propagationPolicy": "Background"}
     )
     eventually(lambda: running(room, "train") == 3, 20, what="all of it runs")
+    asked = {
+        (entry.verb, entry.path)
+        for entry in plane.audit.entries(user=USER)
+        if entry.resource in {"jobs", "jobsets", "podgroups", "leaderworkersets"}
+    }
+    # Nothing is listed or watched, and a Job that doesn't ask is never read.
+    assert asked == {("get", f"{path(room, 'batch/v1', 'jobs')}/train")}
 
 
 def test_a_kind_that_settings_add_is_a_gang(rooms: tuple[Room, Room]) -> None:

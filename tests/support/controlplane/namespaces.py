@@ -15,16 +15,23 @@ def create(api: Api, name: str, *, labels: Mapping[str, str] | None = None) -> N
 
 
 def _made(api: Api, body: JSON) -> bool:
-    if not api.ensure(SPACES, body):
+    name = body["metadata"]["name"]
+    if not api.ensure(SPACES, body) and not _stays(api, name):
         return False
     try:
-        furnish(api, body["metadata"]["name"])
+        furnish(api, name)
     except Refused as refusal:
-        # The older one was there still, and takes nothing new.
+        # The API server believes that the older one was there still; the new one stays.
         if refusal.status != 403:
             raise
         return False
     return True
+
+
+def _stays(api: Api, name: str) -> bool:
+    """Whether it is there, and not on its way out."""
+    found = api.find(f"{SPACES}/{name}")
+    return found is not None and "deletionTimestamp" not in found["metadata"]
 
 
 def furnish(api: Api, name: str) -> None:
