@@ -34,7 +34,7 @@ from scheduler.kube.resources import (
 from scheduler.kube.status import lags_of
 from scheduler.kube.tenantbook import TenantBook
 from scheduler.kube.volumebook import VolumeBook
-from scheduler.settings import Settings
+from scheduler.settings import Gangs, Settings
 
 WORKER_ABOVE = 20
 """With more pods than that in line a round is worked out beside the event loop.
@@ -114,10 +114,6 @@ def assemble(
         worker_above=WORKER_ABOVE,
         active=False,
     )
-
-    def leaf_of(namespace: str, user: str) -> TenantName:
-        return controller.tree.leaf_of(namespaces.tenant_of(namespace), user)
-
     planner = _planner(ledger, controller, settings)
 
     def retell(namespace: str) -> None:
@@ -127,10 +123,9 @@ def assemble(
     def regroup(uids: Collection[PodUID]) -> None:
         feed.retell_gangs(uids)
 
-    kinds = Owners(settings.gangs.owners, settings.gangs.ask)
-    seconds = settings.gangs.look_seconds
-    owners = OwnerBook(kinds, read, moved=regroup, clock=clock, seconds=seconds)
+    owners = _owners(settings.gangs, read, moved=regroup, clock=clock)
     namespaces, volumes = NamespaceBook(retell), VolumeBook(retell)
+    leaf_of = _leaves(controller, namespaces)
     nodes = NodeBook(controller.put_nodes, controller.drop_node, clock=clock)
     grants = controller.grants(
         planner.anywhere,
@@ -156,12 +151,9 @@ def assemble(
         controller.set_tenants(found)
         feed.retell_shared()
 
-    tenants = TenantBook(set_tenants)
-    intake = Intake(feed)
+    told = Intake(feed), namespaces, TenantBook(set_tenants)
     return Assembly(
-        *(ledger, controller, planner, feed, intake, namespaces, tenants, grants, nodes, volumes),
-        owners=owners,
-        leaf_of=leaf_of,
+        *(ledger, controller, planner, feed, *told, grants, nodes, volumes, owners, leaf_of)
     )
 
 
@@ -172,3 +164,17 @@ def _planner(ledger: Ledger, controller: Controller, settings: Settings) -> Plan
         tree=lambda: controller.tree,
         mix=lambda: controller.mixer.mix,
     )
+
+
+def _owners(
+    settings: Gangs, read: Read, *, moved: Callable[[Collection[PodUID]], None], clock: Clock
+) -> OwnerBook:
+    kinds = Owners(settings.owners, settings.ask)
+    return OwnerBook(kinds, read, moved=moved, clock=clock, seconds=settings.look_seconds)
+
+
+def _leaves(controller: Controller, namespaces: NamespaceBook) -> TenantOf:
+    def leaf_of(namespace: str, user: str) -> TenantName:
+        return controller.tree.leaf_of(namespaces.tenant_of(namespace), user)
+
+    return leaf_of

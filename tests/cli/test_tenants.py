@@ -14,6 +14,7 @@ from scheduler.core.model.ids import NodeName
 from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.nodes import Node
 from scheduler.settings import Settings
+from tests.cli.test_explain import nothing_to_read
 from tests.support.builders import device, node, place, pod, tenant, whole
 
 
@@ -23,7 +24,7 @@ def owned(name: str, owner: str, cards: Any = 2) -> Node:
 
 @pytest.fixture
 def seen() -> Look:
-    parts = still_parts(Settings())
+    parts = still_parts(Settings(), nothing_to_read)
     half_sick = [device("n1/0"), device("n1/1", healthy=False)]
     parts.controller.put_nodes(
         [owned("n1", "lab", half_sick), owned("n2", "vision"), owned("n3", "nobody"), node("n4", 1)]

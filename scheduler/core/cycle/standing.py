@@ -51,7 +51,7 @@ def stand(
     columns = ledger.columns
     tally = _Tally.of(ledger, tree, waiting)
     budgets = {name: budget for name in tree.budgeted if (budget := _budget(tree, name, used, now))}
-    tenants = tuple(_tenants(ledger, tree, plan, lags, tally, budgets))
+    tenants = tuple(_tenants(ledger, tree, plan, lags, tally, budgets=budgets))
     return Standing(
         at=now,
         tenants=tenants,
@@ -126,6 +126,7 @@ def _tenants(
     plan: Plan,
     lags: Mapping[TenantName, float],
     tally: _Tally,
+    *,
     budgets: Mapping[TenantName, BudgetStanding],
 ) -> Iterable[TenantStanding]:
     brought = roll_up(tree, ledger.brought)

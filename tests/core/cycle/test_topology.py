@@ -39,7 +39,7 @@ def gang(
     owner: str = "a",
     first: int = 0,
 ) -> list[Pod]:
-    wish = Gang(f"ns/{name}", size or count, topology)
+    wish = Gang(f"ns/{name}", size or count, topology=topology)
     return [
         replace(pod(f"{name}-{at}", request or whole(), owner), gang=wish, owner=f"owner-{name}")
         for at in range(first, first + count)
