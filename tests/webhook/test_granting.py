@@ -101,7 +101,7 @@ def test_a_pod_without_a_request_takes_none() -> None:
 @given(pod=PODS, rules=RULES)
 def test_the_check_lets_it_pass(pod: Pod, rules: Rules) -> None:
     try:
-        done = patched(pod, mutate(pod, rules, Places()).ops)
+        done = patched(pod, mutate(pod, rules, Places(), user="dev").ops)
     except InvalidRequest:
         return
     assert review.validating(request_of(done), rules, tenants=True).allowed
