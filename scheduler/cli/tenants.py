@@ -26,8 +26,8 @@ def show_tenants(seen: Look, *, as_json: bool) -> None:
     standing = seen.standing(seen.decide())
     if as_json:
         found = {
-            "tenants": [_data(each) for each in standing.tenants],
-            "users": [_user_data(each) for each in standing.users],
+            "tenants": [data(each) for each in standing.tenants],
+            "users": [user_data(each) for each in standing.users],
             "jain": standing.jain,
             "strays": [asdict(stray) for stray in standing.strays],
         }
@@ -46,14 +46,14 @@ def show_tenants(seen: Look, *, as_json: bool) -> None:
             "waiting",
             "budget",
         ),
-        list(_rows(standing)),
+        list(rows(standing)),
         closing=_closing(standing),
     )
     echo_strays(standing)
 
 
-def _rows(standing: Standing) -> Iterator[tuple[str, ...]]:
-    """Each tenant, and below it its users, who have neither guarantee nor weight nor limit."""
+def rows(standing: Standing) -> Iterator[tuple[str, ...]]:
+    """Yield each tenant, and its users below it: without guarantee, weight and limit."""
     for tenant in standing.tenants:
         yield _row(tenant)
         for each in standing.users:
@@ -95,7 +95,8 @@ def _closing(standing: Standing) -> str:
     )
 
 
-def _data(each: TenantStanding) -> dict[str, Any]:
+def data(each: TenantStanding) -> dict[str, Any]:
+    """Return what --json says of a tenant."""
     return {
         "name": each.name,
         "parent": each.parent,
@@ -120,7 +121,8 @@ def _budget_data(each: BudgetStanding) -> dict[str, Any]:
     }
 
 
-def _user_data(each: UserStanding) -> dict[str, Any]:
+def user_data(each: UserStanding) -> dict[str, Any]:
+    """Return what --json says of a user."""
     return {"tenant": each.tenant, "name": each.name, **_standing_data(each)}
 
 
