@@ -109,7 +109,7 @@ class Look:
         for name in nodes:
             if name not in ledger.nodes:
                 raise InvalidInput(
-                    f"there is no node {name} that Equipoise manages; `equipoise top` lists them"
+                    f"there is no node {name}; `equipoise top` lists those with GPUs"
                 )
         everybody = self.parts.controller.snapshot(everybody=True)
         return withdraw(

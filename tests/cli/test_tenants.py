@@ -10,6 +10,7 @@ from scheduler.cli.main import run
 from scheduler.cli.tenants import show_tenants
 from scheduler.cli.top import show_top
 from scheduler.cli.withdrawing import show_withdrawal
+from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.nodes import Node
@@ -97,3 +98,8 @@ def test_whatif_takes_a_file_or_nodes(
 ) -> None:
     assert run(["whatif", *options]) == 2
     assert "give either -f FILE or --without-node NODE" in capsys.readouterr().err
+
+
+def test_a_node_that_is_not_there_is_bad_input(seen: Look) -> None:
+    with pytest.raises(InvalidInput, match="there is no node n9; `equipoise top` lists those"):
+        seen.without([NodeName("n9")])

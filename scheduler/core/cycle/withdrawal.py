@@ -65,14 +65,23 @@ def withdraw(
     )
     # Whom nothing would make again doesn't come back.
     again = [replace(pod, created=now) for pod in ended if pod.owner]
-    at_once = replace(profile, reclaim_after=0.0, min_runtime=0.0)
-    plan = run_cycle(what_is_left, [*pending, *again], now, at_once)
+    plan = run_cycle(what_is_left, [*pending, *again], now, _at_once(profile))
     admitted = {admit.pod.uid for admit in plan.admits}
     return Withdrawal(
         ended=ended,
         placed=tuple(pod for pod in ended if pod.uid in admitted),
         guarantees=_changes(before, tree),
         stopped=plan.evicts,
+    )
+
+
+def _at_once(profile: Profile) -> Profile:
+    """The same where all patience is over; credit has to pay for as much as ever."""
+    return replace(
+        profile,
+        reclaim_after=None if profile.reclaim_after is None else 0.0,
+        min_runtime=0.0,
+        credit_runtime=profile.undisturbed,
     )
 
 

@@ -1,7 +1,7 @@
 """Owners who pool their machines: what each brings, and jobs by day, by night and in bursts.
 
-Everybody asks for 50 to 80 % of what it owns on average, and for far more than that at times: on
-working days more than at night, and now and then a sweep of many jobs at once. The same jobs can be
+Everybody asks for 50 to 80 % of what it owns on average, and for far more than that at times: more
+by day than at night, and now and then comes a sweep of many jobs at once. The same jobs can be
 played on the machine of one owner alone.
 """
 

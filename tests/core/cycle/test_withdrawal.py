@@ -30,7 +30,11 @@ def run(name: str, whose: str, cards: int = 1, **changes: Any) -> Pod:
 
 
 def hit(
-    ledger: Ledger, *names: str, pending: tuple[Pod, ...] = (), age: float = 3_600.0
+    ledger: Ledger,
+    *names: str,
+    pending: tuple[Pod, ...] = (),
+    age: float = 3_600.0,
+    profile: Profile = PROFILE,
 ) -> Withdrawal:
     before = ledger.snapshot().columns
     tree = guaranteed(TenantTree(OWNERS), ledger.brought)
@@ -44,7 +48,7 @@ def hit(
         pending=pending,
         names=[NodeName(name) for name in names],
         now=NOW,
-        profile=PROFILE,
+        profile=profile,
     )
     assert ledger.snapshot().columns.same_as(before)
     return found
@@ -110,3 +114,9 @@ def test_whoever_started_just_now_is_named_all_the_same() -> None:
     ledger = full()
     ledger.bind(run("b0", "b"), place("nc", (1, 1000, 16_000)))
     assert hit(ledger, "nc", age=1.0).stopped == hit(ledger, "nc").stopped != ()
+
+
+def test_where_nobody_is_ever_stopped_nobody_would_be() -> None:
+    ledger = full()
+    ledger.bind(run("b0", "b"), place("nc", (1, 1000, 16_000)))
+    assert hit(ledger, "nc", profile=replace(PROFILE, reclaim_after=None)).stopped == ()
