@@ -11,8 +11,9 @@ from hack.dashboards.panels import (
     stat,
     steps,
 )
-from hack.dashboards.promql import TENANT as TENANTS
 from hack.dashboards.promql import (
+    ACTS,
+    LEAF,
     at_stake,
     cluster,
     most,
@@ -21,6 +22,7 @@ from hack.dashboards.promql import (
     rate,
     tenants,
 )
+from hack.dashboards.promql import TENANT as TENANTS
 from hack.dashboards.tables import RED_BELOW, Column, link_to, table
 
 UID = "equipoise-fairness"
@@ -130,19 +132,28 @@ SHARES = (
     lines(
         "Demand and supply",
         "What all leaf tenants could use, what they hold, and what is free. Demand above the rest "
-        "for long: the cluster is too small.",
+        "for long: the cluster is too small. Ownerless: on nodes whose owner is no tenant.",
         Query(f"sum({tenants('equipoise_tenant_demand_gpus')})", "demand"),
         Query(f"sum({tenants(GOT)})", "held"),
         Query(cluster("equipoise_free_gpus"), "free"),
+        Query(cluster("equipoise_ownerless_gpus"), "ownerless"),
         unit=GPUS,
     ),
 )
 
 
+MISSING = (
+    "sum by (tenant) (max by (tenant, state) (equipoise_tenant_brought_gpus"
+    f'{{state!="counted",{TENANTS}}} {ACTS} {LEAF}))'
+)
+"""What of a tenant's own machines doesn't count now."""
+
+
 def _of_tenants() -> Panel:
     return table(
         "Tenants",
-        "All chosen leaf tenants at this moment, who gets the least part of its due first. Click "
+        "All chosen leaf tenants at this moment, who gets the least part of its due first. "
+        "Missing: of their own machines, what failed or takes no pods. Click "
         "on a head to sort, on a tenant to see only that one.",
         ["tenant"],
         [
@@ -156,6 +167,7 @@ def _of_tenants() -> Panel:
             Column("due", Query(tenants(DUE)), GPUS),
             Column("got", Query(tenants(GOT)), GPUS),
             Column("guarantee", Query(tenants("equipoise_tenant_guarantee_gpus")), GPUS),
+            Column("missing", Query(MISSING, empty="no tenant owns a machine"), GPUS),
             Column(
                 "limit",
                 Query(tenants("equipoise_tenant_limit_gpus"), empty="no tenant has a limit"),
