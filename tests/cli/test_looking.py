@@ -12,6 +12,7 @@ from scheduler.core.model import names
 from scheduler.core.model.budgets import Period, start_of
 from scheduler.kube.times import stamp
 from scheduler.settings import Settings
+from tests.cli.test_explain import nothing_to_read
 from tests.support.builders import node
 
 JSON = dict[str, Any]
@@ -47,7 +48,7 @@ def waiting(name: str, namespace: str, user: str | None, at: int) -> JSON:
 @pytest.fixture
 async def seen() -> Look:
     """Two GPUs; a team whose users wait, and a tenant that has used up its budget."""
-    parts = still_parts(Settings())
+    parts = still_parts(Settings(), nothing_to_read)
     parts.ledger.put_nodes([node("n", 2)])
     spender = tenant_json("spender", used=7200.0, budget={"gpuHours": 2, "period": "Month"})
     parts.tenants.replace([tenant_json("team", shareByUser=True), spender])
