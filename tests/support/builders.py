@@ -261,6 +261,6 @@ def pods(names: st.SearchStrategy[str], tenants: Iterable[str] = "abc") -> st.Se
         priority=st.integers(0, 2),
         preemptible=st.booleans(),
         gang=st.none()
-        | st.builds(Gang, st.sampled_from(["lab/g", "lab/h"]), st.integers(1, 3), NEAR),
+        | st.builds(Gang, st.sampled_from(["lab/g", "lab/h"]), st.integers(1, 3), topology=NEAR),
         owner=st.sampled_from(["", "owner"]),
     )

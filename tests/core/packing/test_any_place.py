@@ -1,5 +1,7 @@
 """Any cluster, any request, any history: every place fits, and memory of old scores is exact."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,16 +122,17 @@ def test_no_place_means_that_there_is_none(
 
 def fits_empty(node: Node, request: Request) -> bool:
     """Say by hand whether an empty node can take the request."""
-    usable = 0
+    usable = Counter[int]()
     for card in node.devices:
         need = card.memory_mib if request.whole else card.memory_mib * request.milli // 1000
         need = request.memory_mib or need
         named = card.model in request.models if request.models else not card.mig
         shared_slice = card.mig and not request.whole
         room = card.healthy and card.memory_mib - card.foreign_mib >= need
-        usable += named and room and not shared_slice
+        # Cards that have to be linked are of one group.
+        usable[card.link if request.linked else 0] += named and room and not shared_slice
     beside = node.cpu_milli >= request.cpu_milli and node.ram_mib >= request.ram_mib
     if not request.devices:
         # A node with no card that works takes nothing, like one that is closed.
         return node.open and beside and any(card.healthy for card in node.devices)
-    return node.open and beside and usable >= request.devices
+    return node.open and beside and max(usable.values(), default=0) >= request.devices
