@@ -70,6 +70,8 @@ class OwnerBook:
         self._looked: dict[ObjectRef, _Looked] = {}
         self._members: dict[PodUID, Membership] = {}
         self._unanswered: set[ObjectRef] = set()
+        # The latest time (seconds) at which one is to be read again.
+        self._slot = 0.0
         self._news, self._answered = asyncio.Event(), asyncio.Event()
 
     def gang_of(self, pod: Stored) -> Gang | None:
@@ -121,9 +123,11 @@ class OwnerBook:
         while True:
             now = self._clock.now()
             due = [ref for ref, looked in self._looked.items() if looked.due <= now]
-            for start in range(0, len(due), AT_ONCE):
-                await asyncio.gather(*map(self._look, due[start : start + AT_ONCE]))
-            await self._until_due()
+            # Pods of those that weren't read yet can't start.
+            due.sort(key=lambda ref: ref not in self._unanswered)
+            await asyncio.gather(*map(self._look, due[:AT_ONCE]))
+            if len(due) <= AT_ONCE:
+                await self._until_due()
 
     async def _until_due(self) -> None:
         self._news.clear()
@@ -139,13 +143,13 @@ class OwnerBook:
         if looked is None:
             return
         # Whoever comes from here on may have been made by a newer one than is answered.
-        looked.due = self._again(self._seconds)
+        looked.due = self._next_slot()
         says = await self._ask(ref, looked)
         if self._looked.get(ref) is not looked:
             # All its pods went meanwhile; those that came since have it read once more.
             return
         if isinstance(says, str):
-            looked.due = min(looked.due, self._again(RETRY_SECONDS))
+            looked.due = min(looked.due, self._retry())
         changed, looked.says = says != looked.says, says
         if changed:
             await self._tell(looked.users)
@@ -158,9 +162,14 @@ class OwnerBook:
             self._moved([uid for uid in left[start : start + TOLD_AT_ONCE] if uid in users])
             await asyncio.sleep(0)
 
-    def _again(self, seconds: float) -> float:
-        """Return when to look again at one of many: after so long, or as many allow."""
-        return self._clock.now() + max(seconds, len(self._looked) / PER_SECOND)
+    def _next_slot(self) -> float:
+        """Return when to look again: after a while, one after the other."""
+        self._slot = max(self._clock.now() + self._seconds, self._slot + 1 / PER_SECOND)
+        return self._slot
+
+    def _retry(self) -> float:
+        """Return when to ask again for what could not be read: sooner if they are few."""
+        return self._clock.now() + max(RETRY_SECONDS, len(self._looked) / PER_SECOND)
 
     async def _ask(self, ref: ObjectRef, looked: _Looked) -> Shape | str:
         try:

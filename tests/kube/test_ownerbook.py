@@ -1,6 +1,7 @@
 """Objects that say how many pods start together: looked up while there are pods of them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,13 +12,14 @@ import pytest
 from scheduler.cli.running import running
 from scheduler.clock import SystemClock
 from scheduler.core.model import names
-from scheduler.core.model.gangowners import Owners
+from scheduler.core.model.gangowners import ObjectRef, Owners
 from scheduler.core.model.gangs import Gang
 from scheduler.core.model.ids import PodUID
 from scheduler.kube.client import Client
 from scheduler.kube.errors import Unreachable, api_error
 from scheduler.kube.ownerbook import OwnerBook, Read, reading
 from scheduler.kube.resources import Resource
+from scheduler.simulator import virtualtime
 from tests.support.apiserver.server import FakeApi
 
 JSON = dict[str, Any]
@@ -246,3 +248,33 @@ async def test_an_object_is_read_by_its_path(server: FakeApi, client: Client) ->
     assert gang is not None
     assert gang.size == 6
     assert [(each.verb, each.path) for each in server.requests][-1] == ("GET", f"{JOBS}train")
+
+
+def test_many_objects_are_read_again_one_after_the_other_and_new_ones_before_them() -> None:
+    asked = list[tuple[float, str]]()
+
+    async def play() -> None:
+        clock = virtualtime.LoopClock()
+        start = clock.now()
+
+        async def read(ref: ObjectRef) -> JSON:
+            asked.append((clock.now() - start, ref.name))
+            return job(1, uid=ref.uid)
+
+        book = OwnerBook(Owners(), read, moved=lambda _uids: None, clock=clock, seconds=30.0)
+        async with running(book.run()):
+            for number in range(500):
+                note(book, f"p{number}", pod(f"j{number}"))
+            await book.told()
+            await asyncio.sleep(60.0)
+            note(book, "late", pod("late"))
+            await book.told()
+            assert asked[-1][1] == "late"
+            assert clock.now() - start == pytest.approx(60.0, abs=0.1)
+
+    virtualtime.run(play())
+    again = [at for at, name in asked[500:] if name != "late"]
+    assert len(again) == pytest.approx(300, abs=2)
+    seconds = Counter(int(at) for at in again)
+    assert set(seconds) == set(range(30, 60))
+    assert max(seconds.values()) <= 11
