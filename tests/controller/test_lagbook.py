@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from scheduler.controller.lagbook import LagBook, Service
+from scheduler.controller.lagbook import MANY, TOGETHER_SECONDS, LagBook, Service
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.snapshot import Held
 from scheduler.core.model.ids import TenantName
@@ -102,3 +102,17 @@ def test_who_wants_something_but_was_not_asked_keeps_its_credit() -> None:
     book.restore(0.0, {A: 8.0, B: 8.0})
     book.adopt(Plan(demand={A: Fraction(0), B: Fraction(0)}), delayed=[A])
     assert book.values == {A: 8.0, B: 0.0}
+
+
+def test_of_many_what_begins_and_ends_within_a_moment_is_taken_as_one() -> None:
+    many = TenantTree([tenant("a"), tenant("b"), *(tenant(f"t{n}") for n in range(MANY))])
+    book = LagBook(Fairness(), now=0.0)
+    book.adopt(EVEN)
+    book.advance(1.0, many, {})
+    book.advance(1.0 + TOGETHER_SECONDS / 2, many, {A: Held(milli=2000, pods=1)})
+    assert book.service[A].due == pytest.approx(2.0)
+    book.advance(11.0, many, {})
+    # Noted by half a moment too early, and from there on.
+    assert book.service[A].due == pytest.approx(22.0)
+    assert book.service[A].got == pytest.approx(20.0)
+    assert book.values[B] - book.values[A] == pytest.approx(20.0)

@@ -122,9 +122,12 @@ class TenantTree:
         """Return for every tenant its own amount plus all below it; `zero` where there is none.
 
         What stands under a name that is no tenant counts for nobody: a deleted tenant's last pods
-        must not stop a round.
+        must not stop a round. A user that isn't in the tree counts for its tenant.
         """
         totals = {name: amounts.get(name, zero) for name in self.names}
+        for name, amount in amounts.items():
+            if name not in self.tenants and (tenant := tenant_part(name)) in totals:
+                totals[tenant] += amount
         for name in reversed(self.names):
             parent = self.tenants[name].parent
             if parent is not None:

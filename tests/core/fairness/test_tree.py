@@ -7,6 +7,7 @@ from hypothesis import given
 
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.errors import InvalidTenants
+from scheduler.core.model.ids import TenantName
 from scheduler.core.model.tenants import Tenant
 from tests.core.fairness.trees import gpus, tenant, tenant_lists
 
@@ -111,3 +112,9 @@ def test_every_parent_stands_before_its_children(tenants: list[Tenant]) -> None:
         if each.parent is not None:
             assert place[each.parent] < place[each.name]
             assert tree.depth[each.name] == tree.depth[each.parent] + 1
+
+
+def test_what_a_user_holds_that_is_not_in_the_tree_counts_for_its_tenant() -> None:
+    tree = TenantTree([tenant("top"), tenant("lab", "top")])
+    held = {TenantName("lab/jo"): 3, TenantName("lab"): 1, TenantName("gone/jo"): 5}
+    assert tree.roll_up(held, 0) == {"top": 4, "lab": 4}

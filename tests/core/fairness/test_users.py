@@ -122,7 +122,8 @@ def test_the_lags_of_users_sum_to_zero_and_their_tenant_s_is_as_if_it_had_none(
     plain, tree, total, demand, by_user = case
     shared = tenant_part(tree.users[0])
     held = {leaf: amount / 2 for leaf, amount in by_user.items() if leaf != shared}
-    in_all = {**held, shared: sum((held[leaf] for leaf in tree.users), Fraction(0))}
+    # In the tree without users what they hold counts for their tenant.
+    in_all = {**held, shared: Fraction(0)}
     before = slopes(plain, shares=divide(plain, total, demand), held=in_all)
     after = slopes(tree, shares=divide(tree, total, by_user), held=held)
     assert all(abs(after[name] - before[name]) < 1e-9 for name in plain.names)
