@@ -10,7 +10,7 @@ from scheduler.clock import Clock
 from scheduler.controller.backoffs import Backoffs
 from scheduler.controller.budgetbook import BudgetBook
 from scheduler.controller.casualties import Casualties
-from scheduler.controller.departures import Departure
+from scheduler.controller.departures import Departure, Stage
 from scheduler.controller.gangbook import GangBook
 from scheduler.controller.journeys import Journey, Journeys
 from scheduler.controller.lagbook import LagBook
@@ -295,7 +295,7 @@ class State:
             memory=self.memory,
             gathered=gathered,
             spent=self.budgets.spent(self.tree),
-            leaving=len(self.departures),
+            leaving=self._leaving(),
         )
         limited = self.tree.longest or self.lives.limited
         now = self.clock.now()
@@ -305,6 +305,10 @@ class State:
             return known
         runs = self.lives.running(self.ledger.holdings, now)
         return replace(known, running=runs, limited=bool(limited))
+
+    def _leaving(self) -> int:
+        """How many are on their way past their gates, but for those of which nobody knows."""
+        return sum(each.stage is not Stage.UNKNOWN for each in self.departures.values())
 
     def next_patience(self, now: float) -> float | None:
         """Return when (seconds) somebody's patience will be over; None: never.

@@ -224,3 +224,22 @@ async def test_turns_go_on_once_half_of_those_on_their_way_are_through() -> None
     assert hands.released[4:] == ["p4", "p5"]
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_releases_of_which_nobody_knows_what_became_hold_up_nobody_else() -> None:
+    ledger, hands = Ledger([node("n1", 8)]), Hands()
+    hands.answers = {name: ConnectionError("a webhook of theirs fails") for name in ("p0", "p1")}
+    world = controller(
+        ledger,
+        [tenant("a"), tenant("b")],
+        clock=ManualClock(),
+        hands=hands,
+        settings=Settings(kube=Kube(backlog=2)),
+    )
+    for name in ("p0", "p1"):
+        world.add(pod(name, whole(), "a"))
+    await world.round()
+    world.add(pod("q", whole(), "b"))
+    await world.round()
+    assert hands.released[:2] == ["p0", "p1"]
+    assert "q" in hands.released

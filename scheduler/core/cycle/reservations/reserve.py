@@ -87,7 +87,7 @@ def note_waits(work: Allocation) -> None:
 def reserve(work: Allocation) -> None:
     """Choose devices for those who have waited for long enough, and whose tenant is owed."""
     this = work.this
-    if this.profile.reserve_after is None or this.left:
+    if this.profile.reserve_after is None:
         return
     for first in _heads(work, this.profile.reserve_after):
         if work.is_behind_others(first.tenant):

@@ -37,7 +37,7 @@ def broken(this: Round) -> None:
             this.whole.add(name)
         if missing > 0 and (was_whole or waiting[name] or name in known.broken):
             since = this.broken[name] = known.broken.get(name, this.now)
-            late = this.now - since >= this.profile.broken_after and not this.left
+            late = this.now - since >= this.profile.broken_after
             if late and not _gets_help(this, name, waiting[name]):
                 _stop(this, there, missing=missing, size=size)
 

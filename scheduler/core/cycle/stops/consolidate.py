@@ -45,7 +45,7 @@ class _Way:
 def consolidate(this: Round) -> None:
     """Choose whom to move for those whose patience is over; who is owed most comes first."""
     work, orders = this.work, Orders.of(this)
-    if work is None or this.left or not this.snapshot.running:
+    if work is None or not this.snapshot.running:
         return
     takers = _takers(work, orders)
     if not takers:

@@ -52,10 +52,6 @@ def reclaim(this: Round) -> None:
     after, work = this.profile.reclaim_after, this.work
     if after is None or work is None:
         return
-    if this.left:
-        # There may be room for them still, which the next round sees.
-        this.short.update(this.snapshot.memory.short)
-        return
     _note_shortage(work)
     late = _late(work, after)
     if not late or not this.snapshot.running:
@@ -79,9 +75,15 @@ def _note_shortage(work: Allocation) -> None:
             if would_hold > due:
                 break
             count += 1
-        since = this.snapshot.memory.short.get(leaf, ())[:count]
-        if count:
+        since = this.snapshot.memory.short.get(leaf, ())
+        if leaf not in this.left:
+            since = since[:count]
+        if count or since:
             this.short[leaf] = since + (this.now,) * (count - len(since))
+    for leaf in this.left - work.tried.keys():
+        # Its turns go on in the next round, with their patience.
+        if leaf in this.snapshot.memory.short:
+            this.short[leaf] = this.snapshot.memory.short[leaf]
 
 
 def _late(work: Allocation, seconds: float) -> list[Sequence[Pod]]:
