@@ -21,6 +21,7 @@ from scheduler.core.model.durations import parse_duration
 from scheduler.core.model.errors import InvalidFile, InvalidInput
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import tenant_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Seen:
 
     def found(self, tenant: str | None, most: int | None) -> Defragmentation:
         """Work it out for a tenant and all below it, or for all; raise InvalidInput."""
-        known = {each.name: each for each in self.snapshot.tenants}
+        known = {each.name: each for each in self.snapshot.tenants if not each.user}
         if tenant is not None and tenant not in known:
             raise InvalidInput(
                 f"there is no tenant {quoted(tenant)}; `equipoise tenants` lists them"
@@ -129,10 +130,13 @@ def _looked(kubeconfig: str | None, context: str | None) -> Seen:
 
 
 def order_for(found: Defragmentation, seconds: float, *, limited: bool) -> Order:
-    """Return the order to do it within so many seconds; `limited`: with no more moves than that."""
+    """Return the order to do it within so many seconds; `limited`: with no more moves than that.
+
+    For users it stands on their tenant: of them there is no object.
+    """
     moves = Counter[TenantName]()
     for gain in found.gains:
-        moves[gain.pod.tenant] += len(gain.moves)
+        moves[tenant_part(gain.pod.tenant)] += len(gain.moves)
     pods = tuple(gain.pod for gain in found.gains)
     return Order(pods, {name: moves[name] if limited else None for name in sorted(moves)}, seconds)
 

@@ -11,6 +11,7 @@ from scheduler.core.cycle.defragment import Defragmentation, Gain
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.placements import Placement
 from scheduler.core.model.running import Running
+from scheduler.core.model.tenants import tenant_part, user_part
 
 # ----------------------------------------------------------------------------------- for people
 
@@ -95,7 +96,8 @@ def as_data(found: Defragmentation, placed: bool | None) -> dict[str, Any]:
 def _gain(gain: Gain) -> dict[str, Any]:
     return {
         "pod": gain.pod.key,
-        "tenant": gain.pod.tenant,
+        "tenant": tenant_part(gain.pod.tenant),
+        "user": user_part(gain.pod.tenant),
         "node": gain.node,
         "gpus": list(gain.devices),
         "moves": [

@@ -19,7 +19,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Spreading
 from scheduler.core.model.standing import TenantStanding, UserStanding
 from scheduler.core.model.stored import mapping
-from scheduler.core.model.tenants import tenant_part, user_leaf, user_part
+from scheduler.core.model.tenants import described, tenant_part, user_leaf
 from scheduler.core.model.verdicts import Reason
 from scheduler.core.packing.policies import POLICIES
 
@@ -49,7 +49,7 @@ def sentences(seen: Look, key: str) -> Iterator[str]:
     if pod.problem:
         yield f"{key}: its request can't be read: {pod.problem}."
         return
-    yield f"{key} asks for {pod.request.describe()}, as {_who(pod.tenant)}."
+    yield f"{key} asks for {pod.request.describe()}, as {described(pod.tenant)}."
     holding = seen.parts.ledger.holdings.get(PodUID(pod.uid))
     if mapping(stored, "status").get("phase") in ("Succeeded", "Failed"):
         yield "It has ended, and holds nothing any more."
@@ -59,11 +59,6 @@ def sentences(seen: Look, key: str) -> Iterator[str]:
         yield from _in_line(seen, pod)
     else:
         yield "It isn't behind Equipoise's gate and holds no GPU: kube-scheduler looks for a node."
-
-
-def _who(leaf: TenantName) -> str:
-    tenant, user = tenant_part(leaf), user_part(leaf)
-    return f"user {user} of tenant {tenant}" if user else f"tenant {tenant}"
 
 
 def _whose(leaf: TenantName) -> str:

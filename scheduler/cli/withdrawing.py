@@ -11,6 +11,7 @@ from scheduler.core.cycle.withdrawal import Withdrawal
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import described, tenant_part, user_part
 
 
 def show_withdrawal(seen: Look, names: Sequence[NodeName], *, as_json: bool) -> bool:
@@ -42,7 +43,12 @@ def withdrawn(found: Withdrawal, owners: Mapping[NodeName, TenantName | None]) -
 
 
 def _described(pod: Pod) -> str:
-    return f"{pod.key} ({pod.request.describe()}, tenant {pod.tenant})"
+    return f"{pod.key} ({pod.request.describe()}, {described(pod.tenant)})"
+
+
+def _named(pod: Pod) -> dict[str, str]:
+    leaf = pod.tenant
+    return {"pod": pod.key, "tenant": tenant_part(leaf), "user": user_part(leaf)}
 
 
 def _what_then(pod: Pod, found: Withdrawal) -> str:
@@ -64,16 +70,9 @@ def _withdrawal_data(
             name: {"before": float(before), "after": float(after)}
             for name, (before, after) in found.guarantees.items()
         },
-        "end": [
-            {"pod": pod.key, "tenant": pod.tenant, "then": _what_then(pod, found)}
-            for pod in found.ended
-        ],
+        "end": [{**_named(pod), "then": _what_then(pod, found)} for pod in found.ended],
         "stopped": [
-            {
-                "pod": evict.pod.key,
-                "tenant": evict.pod.tenant,
-                "for": None if evict.taker is None else evict.taker.key,
-            }
+            {**_named(evict.pod), "for": None if evict.taker is None else evict.taker.key}
             for evict in found.stopped
         ],
         "says": says,

@@ -17,6 +17,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.ledger.snapshot import Runs
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import Tenant
 from tests.support.builders import node, place, pod, share, tenant, whole
 
 NOW = 10_000.0
@@ -35,6 +36,7 @@ def journal(
     running: bool = True,
     profile: Profile = PROFILE,
     preemptible: bool = True,
+    tenants: tuple[Tenant, ...] = TENANTS,
 ) -> Path:
     """Write one round: four cards with a half on each, the first of them for four hours."""
     ledger = Ledger([node(f"n{number}", 1) for number in range(4)])
@@ -44,7 +46,7 @@ def journal(
         ledger.bind(half, place(f"n{number}", (0, 500, 8_000)))
         since[half.uid] = NOW - 3600 * (4 - number) / 2
     # It ran before the round in which the others were looked at.
-    snapshot = ledger.snapshot(tenants=TENANTS)
+    snapshot = ledger.snapshot(tenants=tenants)
     if running:
         snapshot = replace(snapshot, running=Runs(dict(ledger.holdings), since))
     plan = run_cycle(snapshot, waiting, NOW, profile)
@@ -101,6 +103,31 @@ def test_the_same_as_json_and_an_order_with_as_many_moves_for_each_tenant(
     found = last_of(path).found(None, 5)
     assert dict(order_for(found, 60.0, limited=True).moves) == {"speech": 1, "vision": 1}
     assert dict(order_for(found, 60.0, limited=False).moves) == {"speech": None, "vision": None}
+
+
+BY_USER = (
+    *TENANTS[:1],
+    replace(TENANTS[1], by_user=True),
+    *(tenant(name, parent="vision", user=True) for name in ("vision/jo", "vision/al", "vision/")),
+    tenant("speech", created=1.0),
+)
+
+
+def test_for_users_the_order_stands_on_their_tenant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = [owned("jos", 1000, "vision/jo"), owned("nobodys", 1000, "vision/", created=1.0)]
+    path = journal(tmp_path / "j", *waiting, tenants=BY_USER)
+    data = json.loads(told(capsys, path, "--json"))
+    assert [(each["pod"], each["tenant"], each["user"]) for each in data["fits"]] == [
+        ("lab/jos", "vision", "jo"),
+        ("lab/nobodys", "vision", ""),
+    ]
+    found = last_of(path).found("vision", 5)
+    assert dict(order_for(found, 60.0, limited=True).moves) == {"vision": 2}
+    # Of a user there is no object on which an order could stand.
+    said = told(capsys, path, "--tenant", "vision/jo", status=2)
+    assert 'there is no tenant "vision/jo"' in said
 
 
 @pytest.mark.parametrize(

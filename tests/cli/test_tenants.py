@@ -103,3 +103,19 @@ def test_whatif_takes_a_file_or_nodes(
 def test_a_node_that_is_not_there_is_bad_input(seen: Look) -> None:
     with pytest.raises(InvalidInput, match="there is no node n9; `equipoise top` lists those"):
         seen.without([NodeName("n9")])
+
+
+def test_of_a_tenant_that_is_shared_by_user_both_are_named(
+    seen: Look, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = seen.parts
+    parts.controller.set_tenants(
+        [tenant("lab", contributed=True), tenant("vision"), tenant("guest", by_user=True)]
+    )
+    jos = pod("jos", whole(), "guest/jo", user="jo")
+    parts.controller.bound(jos, place("n2", (0, 1000, 16_000)))
+    assert show_withdrawal(seen, [NodeName("n2")], as_json=False)
+    assert "lab/jos (1 GPU, user jo of tenant guest) would end" in capsys.readouterr().out
+    assert show_withdrawal(seen, [NodeName("n2")], as_json=True)
+    (end,) = json.loads(capsys.readouterr().out)["end"]
+    assert (end["pod"], end["tenant"], end["user"]) == ("lab/jos", "guest", "jo")

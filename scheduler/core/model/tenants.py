@@ -77,3 +77,9 @@ def tenant_part(leaf: TenantName) -> TenantName:
 def user_part(leaf: TenantName) -> str:
     """Return the user that a leaf stands for; "" for a tenant, and for those who name none."""
     return leaf.partition("/")[2]
+
+
+def described(leaf: TenantName) -> str:
+    """Say whose share that is, as in "user alice of tenant team"."""
+    tenant, user = tenant_part(leaf), user_part(leaf)
+    return f"user {user} of tenant {tenant}" if user else f"tenant {tenant}"
