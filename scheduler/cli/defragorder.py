@@ -1,7 +1,7 @@
 """Has `serve` defragment: writes the order on Tenants, and waits until it is carried out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from scheduler import http
@@ -11,7 +11,7 @@ from scheduler.core.model.names import DEFRAG_MOVES, DEFRAG_UNTIL
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.stored import Stored, mapping
 from scheduler.kube.client import Client, Patch
-from scheduler.kube.errors import NotFound
+from scheduler.kube.errors import Invalid, NotFound
 from scheduler.kube.resources import PODS, TENANTS
 from scheduler.kube.times import stamp
 from scheduler.settings import Settings
@@ -44,17 +44,24 @@ def carry_out(
         async with await Client.connect(
             kubeconfig=kubeconfig, context=context, timeout_seconds=seconds
         ) as client:
-            return await _give(client, order, wait=wait, tell=tell)
+            return await give(client, order, wait=wait, tell=tell)
 
     return http.run(once())
 
 
-async def _give(client: Client, order: Order, *, wait: bool, tell: Tell) -> bool | None:
+async def give(client: Client, order: Order, *, wait: bool, tell: Tell) -> bool | None:
+    """Do the same with a client that is there."""
     until = SystemClock().now() + order.seconds
     async with AsyncExitStack() as taken_back:
         for name, moves in order.moves.items():
-            await _write(client, name, stamp(until), None if moves is None else str(moves))
-            taken_back.push_async_callback(_write, client, name, None, None)
+            notes = {
+                DEFRAG_UNTIL: stamp(until),
+                DEFRAG_MOVES: None if moves is None else str(moves),
+            }
+            # Before it is written: a write without an answer may be stored.
+            taken_back.push_async_callback(_take_back, client, name, notes)
+            patch = {"metadata": {"annotations": notes}}
+            await client.patch(TENANTS.path(name), patch, Patch.MERGE, brief=True)
         tell(f"Ordered for {', '.join(order.moves)}, until {stamp(until)} at most.")
         if wait:
             return await _follow(client, order.pods, until, tell)
@@ -63,10 +70,18 @@ async def _give(client: Client, order: Order, *, wait: bool, tell: Tell) -> bool
     return None
 
 
-async def _write(client: Client, tenant: TenantName, until: str | None, moves: str | None) -> None:
-    """Put the order on the Tenant, or take it off."""
-    patch = {"metadata": {"annotations": {DEFRAG_UNTIL: until, DEFRAG_MOVES: moves}}}
-    await client.patch(TENANTS.path(tenant), patch, Patch.MERGE, brief=True)
+async def _take_back(client: Client, tenant: TenantName, notes: Mapping[str, str | None]) -> None:
+    """Take the order off the Tenant; whatever else stands there by now is somebody else's."""
+    ours = {_pointer(key): text for key, text in notes.items() if text is not None}
+    tests = [{"op": "test", "path": path, "value": text} for path, text in ours.items()]
+    removals = [{"op": "remove", "path": path} for path in ours]
+    # 422: a test failed, or nothing stands there.
+    with suppress(Invalid, NotFound):
+        await client.patch(TENANTS.path(tenant), [*tests, *removals], Patch.JSON, brief=True)
+
+
+def _pointer(annotation: str) -> str:
+    return f"/metadata/annotations/{annotation.replace('/', '~1')}"
 
 
 async def _follow(client: Client, pods: Sequence[Pod], until: float, tell: Tell) -> bool:
