@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler.core.model import names
+from scheduler.core.model.errors import InvalidRequest
 from scheduler.core.model.gangowners import Membership, Owners
 from scheduler.core.model.gangreader import gang_of, membership, resolve
 from scheduler.core.model.gangs import Gang, Gathered
 from scheduler.core.model.gangshapes import Part, Shape
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.verdicts import Reason
-from tests.controller.feeding import HALF, World, bound, gated
+from tests.controller.feeding import HALF, World, bound, gated, versioned
 from tests.support.builders import place
 
 JSON = dict[str, Any]
@@ -31,7 +32,10 @@ class Objects:
         return resolve(self.noted[uid], self.says) if uid in self.noted else None
 
     def note(self, uid: PodUID, pod: Any) -> None:
-        found = membership(pod, self.owners)
+        try:
+            found = membership(pod, self.owners)
+        except InvalidRequest:
+            found = None
         if isinstance(found, Membership):
             self.noted[uid] = found
 
@@ -168,3 +172,18 @@ async def test_after_a_take_over_a_job_of_several_that_has_ended_is_not_missing(
     world.see(of_job_set(gated("r"), "b"))
     await world.controller.round()
     assert set(world.held) == {"q", "r"}
+
+
+async def test_who_runs_keeps_what_it_is_counted_for_whatever_becomes_of_its_owner() -> None:
+    asked = of_job(bound("p", "n1", HALF, preemptible="false", **{"max-runtime": "5m"}))
+    asked["metadata"]["ownerReferences"] = []
+    objects = Objects(size(1))
+    for edited in (False, True):
+        world, _ = world_of(objects)
+        if edited:
+            world.see(of_job(bound("p", "n1", HALF)))
+        world.see(versioned(asked, 2, generation=2))
+        pod = world.ledger.holdings[PodUID("p")].pod
+        assert (pod.request.devices, pod.request.milli, pod.problem) == (1, 500, "")
+        if not edited:
+            assert (pod.preemptible, pod.max_runtime, pod.gang) == (False, 300.0, None)

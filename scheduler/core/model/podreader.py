@@ -48,6 +48,8 @@ def read_pod(
 ) -> Pod:
     """Read a pod as the API server stores it; an unreadable request becomes its `problem`.
 
+    A gang that can't be read is one of a pod that waits; one that has a node is of none then.
+
     Where it may go is read of one that holds GPUs, too: it may have to be moved; without the nodes
     that it was pinned to. Without `volumes_of` a pod with claims is taken for one whose volumes
     aren't bound; without `gang_of` nobody knows what gang it is of by an object. Raises
@@ -128,12 +130,11 @@ def _request(pod: PodJSON, gang_of: GangOf) -> tuple[Request, bool, float | None
     """Request, whether it may be preempted, its longest run, gang, and the problem or ""."""
     try:
         request, preemptible = parse_request(pod), parse_preemptible(pod)
+        max_runtime = parse_max_runtime(pod)
         # Without a GPU it starts when it likes: a launcher, say, that waits for the others itself.
-        max_runtime, gang = parse_max_runtime(pod), gang_of(pod) if request.devices else None
-        notes = mapping(mapping(pod, "metadata"), "annotations")
-        room = assignment.MAX_BYTES - assignment.OURS_BYTES
-        if request.devices and assignment.size(notes) > room:
-            problem = f"its annotations must leave room; keep them below {room} bytes"
+        gang, problem = _together(pod, gang_of) if request.devices else (None, "")
+        # What its tenant may change later takes nothing from a pod that runs.
+        if problem and not mapping(pod, "spec").get("nodeName"):
             return _without_gpus(pod), True, None, None, problem
         return request, preemptible, max_runtime, gang, ""
     except InvalidRequest as refusal:
@@ -141,6 +142,18 @@ def _request(pod: PodJSON, gang_of: GangOf) -> tuple[Request, bool, float | None
     except (AttributeError, TypeError, ValueError):
         # Fields of another type than Kubernetes': nothing that an API server would store.
         return Request(), True, None, None, "the pod isn't one that an API server would store"
+
+
+def _together(pod: PodJSON, gang_of: GangOf) -> tuple[Gang | None, str]:
+    """What it starts together with, and what keeps it from being started at all or ""."""
+    try:
+        gang = gang_of(pod)
+    except InvalidRequest as refusal:
+        return None, str(refusal)
+    room = assignment.MAX_BYTES - assignment.OURS_BYTES
+    if assignment.size(mapping(mapping(pod, "metadata"), "annotations")) > room:
+        return gang, f"its annotations must leave room; keep them below {room} bytes"
+    return gang, ""
 
 
 def _without_gpus(pod: PodJSON) -> Request:

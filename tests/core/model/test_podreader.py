@@ -238,3 +238,25 @@ def field(*nodes: str, key: str = "metadata.name", operator: str = "In") -> dict
 )
 def test_only_required_names_pin(pod: dict[str, Any], nodes: tuple[str, ...]) -> None:
     assert pinned_to(pod) == nodes
+
+
+@pytest.mark.parametrize(
+    ("notes", "problem"),
+    [
+        ({names.GANG_SIZE: "all"}, "is of what made the pod"),
+        ({names.GANG: "g"}, f"set {names.GANG_SIZE} as well"),
+        ({names.REQUIRED_TOPOLOGY: "rack"}, "how near pods sit is said of gangs"),
+        ({"x": "x" * 250_000}, "its annotations must leave room"),
+    ],
+    ids=["its owner is gone", "half a gang", "near nobody", "too large"],
+)
+def test_what_can_only_keep_a_pod_from_starting_takes_nothing_from_who_runs(
+    notes: dict[str, str], problem: str
+) -> None:
+    mine = {names.GPU_FRACTION: "0.5", names.PREEMPTIBLE: "false", names.MAX_RUNTIME: "5m"}
+    waits = read(stored(annotations=mine | notes))
+    assert problem in waits.problem
+    assert waits.request == Request()
+    runs = read(stored(annotations=mine | notes, spec={"nodeName": "n1"}))
+    assert (runs.problem, runs.request, runs.gang) == ("", Request(1, 500), None)
+    assert (runs.preemptible, runs.max_runtime) == (False, 300.0)
