@@ -1,7 +1,7 @@
 """`equipoise whatif`: could a pod start now, and who would wait; whom does a node's going hit."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from scheduler.cli.withdrawing import show_withdrawal
 from scheduler.core.model import names
 from scheduler.core.model.amounts import format_gpus
 from scheduler.core.model.errors import InvalidFile
+from scheduler.core.model.gangreader import NONE
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
@@ -55,20 +56,22 @@ def whatif(
         if show_withdrawal(looking(kubeconfig, context), names, as_json=as_json):
             click_context.exit(1)
         return
-    templates = list(_templates(path))
-    seen = looking(kubeconfig, context)
-    pods = [
-        _pod(seen, template, number, namespace or seen.namespace)
-        for number, template in enumerate(templates, start=1)
-    ]
-    found = _answers(seen, pods)
+    asked = list(templates(path))
+    found = answers(looking(kubeconfig, context), asked, namespace)
     lines = [each for answer in found for each in answer["says"]]
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
     if not all(answer["starts"] for answer in found):
         click_context.exit(1)
 
 
-def _answers(seen: Look, pods: list[Pod]) -> list[dict[str, Any]]:
+def answers(
+    seen: Look, asked: Sequence[Stored], namespace: str | None = None
+) -> list[dict[str, Any]]:
+    """Return what --json says of a pod of each of these templates; `namespace`: of none of them."""
+    pods = [
+        _pod(seen, template, number, namespace or seen.namespace)
+        for number, template in enumerate(asked, start=1)
+    ]
     plan, before = seen.decide(*pods), seen.decide()
     let_go, reasons = admitted(plan), {hold.pod.key: hold.verdict for hold in plan.holds}
     displaced = sorted(admitted(before).keys() - let_go.keys())
@@ -103,8 +106,9 @@ def _by_itself(template: Stored) -> Stored:
     """Return it without what makes it start together with pods that aren't there."""
     metadata, spec = mapping(template, "metadata"), mapping(template, "spec")
     notes = dict(mapping(metadata, "annotations"))
-    if names.GANG not in notes:
-        notes.pop(names.GANG_SIZE, None)
+    if names.GANG not in notes and notes.get(names.GANG_SIZE) != NONE:
+        for note in (names.GANG_SIZE, names.REQUIRED_TOPOLOGY, names.PREFERRED_TOPOLOGY):
+            notes.pop(note, None)
     alone = {key: value for key, value in spec.items() if key != "schedulingGroup"}
     return {**template, "metadata": {**metadata, "annotations": notes}, "spec": alone}
 
@@ -123,8 +127,8 @@ def _pod(seen: Look, template: Stored, number: int, namespace: str) -> Pod:
     )
 
 
-def _templates(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Pods of a file, and what makers of pods in it would make."""
+def templates(path: Path) -> Iterator[Stored]:
+    """Yield the pods of a file, and what makers of pods in it would make; raise InvalidFile."""
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
