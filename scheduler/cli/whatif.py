@@ -18,7 +18,7 @@ from scheduler.core.model.gangreader import NONE
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.plans import Admit
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.stored import Stored, mapping
+from scheduler.core.model.stored import Stored, mapping, objects
 from scheduler.core.model.verdicts import Verdict
 
 
@@ -133,21 +133,32 @@ def templates(path: Path) -> Iterator[Stored]:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise InvalidFile(str(path), "can't be read; name a YAML file with a pod") from None
-    found = False
-    for document in documents:
-        if not isinstance(document, dict):
-            continue
-        spec = mapping(document, "spec")
-        inner = mapping(mapping(spec, "jobTemplate"), "spec") or spec
-        template = mapping(inner, "template")
-        if document.get("kind") == "Pod":
-            found = True
-            yield document
-        elif "spec" in template:
-            found = True
-            head = {**mapping(template, "metadata")}
-            head.setdefault("name", mapping(document, "metadata").get("name"))
-            head.setdefault("namespace", mapping(document, "metadata").get("namespace"))
-            yield {**template, "metadata": head}
+    found = [pod for each in documents if isinstance(each, dict) for pod in _pods_of(each)]
     if not found:
         raise InvalidFile(str(path), "has no pod, and nothing that makes pods; give it one")
+    yield from found
+
+
+def _pods_of(document: Stored) -> Iterator[Stored]:
+    """Yield a pod itself, or one for each template of what makes pods."""
+    if document.get("kind") == "Pod":
+        yield document
+        return
+    above = mapping(document, "metadata")
+    for suffix, template in _templates_of(mapping(document, "spec")):
+        if "spec" in template:
+            head = dict(mapping(template, "metadata"))
+            head.setdefault("name", f"{above.get('name') or 'pod'}{suffix}")
+            head.setdefault("namespace", above.get("namespace"))
+            yield {**template, "metadata": head}
+
+
+def _templates_of(spec: Stored) -> Iterator[tuple[str, Stored]]:
+    """Yield templates, and what tells their pods' names apart: jobs, JobSet, LeaderWorkerSet."""
+    inner = mapping(mapping(spec, "jobTemplate"), "spec") or spec
+    yield "", mapping(inner, "template")
+    for job in objects(spec, "replicatedJobs"):
+        yield f"-{job.get('name')}", mapping(mapping(mapping(job, "template"), "spec"), "template")
+    group = mapping(spec, "leaderWorkerTemplate")
+    yield "-leader", mapping(group, "leaderTemplate")
+    yield "-worker", mapping(group, "workerTemplate")
