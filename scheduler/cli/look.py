@@ -90,12 +90,12 @@ class Look:
 
     @property
     def profile(self) -> Profile:
-        """How a round would decide."""
+        """How rounds would decide, until nobody's turn is left: none of what they say is sent."""
         mixer = self.parts.controller.mixer
         if self.settings.packing.policy == BID_PRICE and mixer.prices_are_old:
             # As `serve` does beside its rounds; it has seen more than what is here now.
             mixer.price(fit(self.parts.ledger.columns, dict(mixer.to_be_priced().weights)))
-        return profile_of(self.settings, self.parts.controller.mixer.mix)
+        return replace(profile_of(self.settings, self.parts.controller.mixer.mix), backlog=None)
 
     def read(self, pod: PodJSON) -> Pod:
         """Return what `serve` would make of a pod."""

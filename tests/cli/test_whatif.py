@@ -1,5 +1,6 @@
 """`equipoise whatif -f`: what of a file is taken for a pod, and what is said of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from scheduler.core.model import names
 from scheduler.core.model.errors import InvalidFile
 from scheduler.settings import Settings
 from tests.cli.test_explain import nothing_to_read
-from tests.support.builders import node, tenant
+from tests.support.builders import node, pod, tenant, whole
 
 GANG, SIZE = names.GANG, names.GANG_SIZE
 RACK = "topology.kubernetes.io/rack"
@@ -89,3 +90,12 @@ def test_a_file_without_any_is_bad_input(tmp_path: Path) -> None:
     file.write_text("kind: JobSet\nspec: {replicatedJobs: [{name: head}, 3]}\n---\n5\n")
     with pytest.raises(InvalidFile, match="has no pod, and nothing that makes pods"):
         list(templates(file))
+
+
+def test_it_does_not_hang_on_how_many_may_be_on_their_way() -> None:
+    few = replace(Settings(), kube=replace(Settings().kube, backlog=1))
+    seen = look(few, gpus=3)
+    for number in range(2):
+        seen.parts.controller.add(pod(f"before{number}", whole(), "default", created=float(number)))
+    (found,) = answers(seen, [template()])
+    assert found["starts"], found["says"]

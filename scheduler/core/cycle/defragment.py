@@ -1,6 +1,6 @@
 """What it would give to move running pods now, for those of some tenants that wait.
 
-It is what a round would decide, had an admin ordered that. PodDisruptionBudgets aren't known here.
+It is what rounds would decide, had an admin ordered that. PodDisruptionBudgets aren't known here.
 """
 
 from collections import defaultdict
@@ -76,6 +76,7 @@ def defragment(
     snapshot = replace(snapshot, tenants=ordered)
     how = replace(
         profile,
+        backlog=None,
         reclaim_after=None,
         consolidate_after=None,
         most_moves_a_pod=profile.most_moves,

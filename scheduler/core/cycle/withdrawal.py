@@ -76,9 +76,10 @@ def withdraw(
 
 
 def _at_once(profile: Profile) -> Profile:
-    """The same where all patience is over; credit has to pay for as much as ever."""
+    """The same to the end of all turns, and all patience; credit pays for as much as ever."""
     return replace(
         profile,
+        backlog=None,
         reclaim_after=None if profile.reclaim_after is None else 0.0,
         min_runtime=0.0,
         credit_runtime=profile.undisturbed,

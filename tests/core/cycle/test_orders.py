@@ -180,6 +180,15 @@ def test_what_it_would_give_is_what_comes_to_pass() -> None:
     assert kept == {gain.pod.uid: (gain.node, gain.devices) for gain in found.gains}
 
 
+def test_what_it_would_give_does_not_hang_on_who_is_on_the_way_at_present() -> None:
+    stage = pairs_apart(3)
+    stage.waiting.append(owned("small", share(100), "b", created=-1.0))
+    found = looked(stage, "top")
+    stage.profile = replace(stage.profile, backlog=1)
+    assert looked(stage, "top") == found
+    assert [gain.pod.name for gain in found.gains] == ["large0", "large1"]
+
+
 def test_what_it_would_give_with_few_moves_for_others_and_for_who_is_not_asked_about() -> None:
     stage = pairs_apart(3)
     few = looked(stage, "a", most=1)

@@ -116,6 +116,14 @@ def test_whoever_started_just_now_is_named_all_the_same() -> None:
     assert hit(ledger, "nc", age=1.0).stopped == hit(ledger, "nc").stopped != ()
 
 
+def test_it_says_whom_it_hits_in_the_end_however_few_go_at_a_time() -> None:
+    ledger = Ledger([owned("na", "a"), owned("nb", "b")])
+    for number in range(2):
+        ledger.bind(run(f"a{number}", "a"), place("na", (number, 1000, 16_000)))
+    found = hit(ledger, "na", profile=replace(PROFILE, backlog=1))
+    assert [each.uid for each in found.placed] == ["a0", "a1"]
+
+
 def test_where_nobody_is_ever_stopped_nobody_would_be() -> None:
     ledger = full()
     ledger.bind(run("b0", "b"), place("nc", (1, 1000, 16_000)))
