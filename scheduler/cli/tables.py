@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scheduler.core.model.standing import Standing
+from scheduler.core.model.standing import Standing, told_of
 
 NAMES = ("tenant", "node", "model", "pods", "who", "moves", "from", "to", "fits", "where")
 """Columns of words; all others hold numbers."""
@@ -29,6 +29,6 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[str]], *, closing: str 
 
 
 def echo_strays(standing: Standing) -> None:
-    """Print a line for each node whose owner is no tenant."""
-    for stray in standing.strays:
-        click.echo(f"{stray.sentence[0].upper()}{stray.sentence[1:]}.")
+    """Print a line for each owner of nodes that is no tenant."""
+    for sentence in told_of(standing.strays):
+        click.echo(f"{sentence[0].upper()}{sentence[1:]}.")

@@ -1,4 +1,4 @@
-"""Nodes that name an owner who is no tenant: said once, and again if that comes back."""
+"""Nodes that name an owner who is no tenant: said once of each, and again if that comes back."""
 
 import logging
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from scheduler.core.cycle.standing import strays
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.nodes import Node
-from scheduler.core.model.standing import Stray
+from scheduler.core.model.standing import Stray, told_of
 
 log = logging.getLogger(__name__)
 
 
 class Strays:
-    """Remembers what was said, by node."""
+    """Remembers of which nodes it is so; what is said once is said of all that an owner has."""
 
     def __init__(self) -> None:
         self._said: dict[NodeName, Stray] = {}
@@ -24,13 +24,12 @@ class Strays:
             return
         nodes = [node for node in nodes if node.owner is not None or node.name in self._said]
         found = {stray.node: stray for stray in strays(nodes, tree)}
+        known = {stray.owner for stray in self._said.values()}
         for node in nodes:
-            stray = found.get(node.name)
-            if stray is None:
-                self._said.pop(node.name, None)
-            elif self._said.get(node.name) != stray:
-                self._said[node.name] = stray
-                log.warning("%s", stray.sentence)
+            self._said.pop(node.name, None)
+        self._said |= found
+        for sentence in told_of(each for each in found.values() if each.owner not in known):
+            log.warning("%s", sentence)
 
     def drop(self, name: NodeName) -> None:
         """A node is gone."""

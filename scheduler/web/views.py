@@ -19,6 +19,7 @@ from scheduler.core.model.standing import (
     TenantStanding,
     UserStanding,
     Waiting,
+    told_of,
 )
 
 GROUPS = 50
@@ -179,7 +180,7 @@ def state(standing: Standing, *, title: str = "", facts: Sequence[str] = ()) -> 
     return State(
         at=standing.at,
         title=title,
-        facts=[*facts, *(stray.sentence for stray in standing.strays)],
+        facts=[*facts, *told_of(standing.strays)],
         cluster=_cluster(standing),
         tenants=_tenants(standing),
         nodes=_nodes(standing.devices),

@@ -15,7 +15,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.nodes import Node
-from scheduler.core.model.standing import Standing, TenantStanding
+from scheduler.core.model.standing import Standing, TenantStanding, told_of
 from scheduler.core.model.tenants import Brought
 from tests.controller.hands import Hands, controller
 from tests.controller.test_journal import Pages, entries
@@ -119,7 +119,7 @@ def test_an_owner_who_is_no_tenant_is_said_once(
     with caplog.at_level(logging.WARNING):
         made.put_nodes([owned("n9", "nobody")])
         made.put_nodes([owned("n9", "nobody", 1)])
-        assert [stray.sentence for stray in made.standing().strays] == [sentence]
+        assert list(told_of(made.standing().strays)) == [sentence]
         assert caplog.messages == [sentence]
         made.set_tenants([*TENANTS, tenant("nobody", contributed=True)])
         assert of(made.standing(), "nobody").guarantee == 1
@@ -129,3 +129,23 @@ def test_an_owner_who_is_no_tenant_is_said_once(
         made.drop_node(NodeName("n9"))
         made.put_nodes([owned("n9", "nobody")])
         assert len(caplog.messages) == 3
+
+
+def test_of_many_nodes_it_is_said_once_for_their_owner(
+    made: Controller, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"n{number}" for number in range(50, 90)]
+    with caplog.at_level(logging.WARNING):
+        made.put_nodes([owned(name, "nobody") for name in names] + [owned("o", "other")])
+        made.put_nodes([owned("n99", "nobody")])
+        rest = "create the Tenant, or correct the label equipoise.dev/owner"
+        assert caplog.messages == [
+            '40 nodes (n50, n51, n52 and others) name the owner "nobody", which is no tenant, so '
+            f"they count for nobody: {rest}",
+            f'node o names the owner "other", which is no tenant, so it counts for nobody: {rest}',
+        ]
+        assert len(made.standing().strays) == 42
+        # It is the same thing still, though of other nodes.
+        made.drop_node(NodeName("n50"))
+        made.put_nodes([owned("n51", "a"), owned("n50", "nobody")])
+        assert len(caplog.messages) == 2

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.ids import NodeName, PodUID, TenantName
-from scheduler.core.model.standing import BudgetStanding, Standing, Stray, UserStanding
+from scheduler.core.model.standing import BudgetStanding, Standing, Stray, UserStanding, told_of
 from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.web.views import EXAMPLES, GROUPS, USERS, state
@@ -122,8 +122,9 @@ def test_the_same_picture_gives_the_same_state() -> None:
 
 def test_what_an_owner_brought_stands_beside_its_guarantee_and_strays_at_the_top() -> None:
     owner = tenant(guarantee=Fraction(7), contributed=True, brought=Brought(7000, ill=1000))
-    stray = Stray(NodeName("n9"), TenantName("nobody"))
-    shown = state(Standing(at=0.0, tenants=(owner,), strays=(stray,)), facts=["a cluster"])
+    strays = tuple(Stray(NodeName(f"n{at}"), TenantName("nobody")) for at in range(2))
+    shown = state(Standing(at=0.0, tenants=(owner,), strays=strays), facts=["a cluster"])
     (row,) = shown["tenants"]
     assert (row["guarantee"], row["contributed"], row["brought"], row["missing"]) == (7, True, 8, 1)
-    assert shown["facts"] == ["a cluster", stray.sentence]
+    assert shown["facts"] == ["a cluster", *told_of(strays)]
+    assert len(shown["facts"]) == 2

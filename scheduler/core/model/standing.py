@@ -1,5 +1,6 @@
 """How everybody stands at one moment: what the page, the metrics and the report are drawn from."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -10,6 +11,9 @@ from scheduler.core.model.names import OWNER_LABEL
 from scheduler.core.model.plans import Lack
 from scheduler.core.model.tenants import Brought
 from scheduler.core.model.verdicts import Verdict
+
+FEW_NODES = 3
+"""Of many nodes so many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,21 @@ class Stray:
     node: NodeName
     owner: TenantName
 
-    @property
-    def sentence(self) -> str:
-        """What is wrong, and what to change."""
-        return (
-            f'node {self.node} names the owner "{self.owner}", which is no tenant, so it counts '
-            f"for nobody: create the Tenant, or correct the label {OWNER_LABEL}"
+
+def told_of(strays: Iterable[Stray]) -> Iterator[str]:
+    """Say of each such owner what is wrong, and what to change: once, with a few of its nodes."""
+    nodes = dict[TenantName, list[NodeName]]()
+    for stray in strays:
+        nodes.setdefault(stray.owner, []).append(stray.node)
+    for owner, named in nodes.items():
+        what, it = f"node {named[0]} names", "it counts"
+        if len(named) > 1:
+            few = ", ".join(named[:FEW_NODES])
+            more = " and others" if len(named) > FEW_NODES else ""
+            what, it = f"{len(named):,} nodes ({few}{more}) name", "they count"
+        yield (
+            f'{what} the owner "{owner}", which is no tenant, so {it} for nobody: create the '
+            f"Tenant, or correct the label {OWNER_LABEL}"
         )
 
 
