@@ -19,7 +19,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Spreading
 from scheduler.core.model.standing import TenantStanding, UserStanding
 from scheduler.core.model.stored import mapping
-from scheduler.core.model.tenants import described, tenant_part, user_leaf
+from scheduler.core.model.tenants import sharer, tenant_part, user_leaf
 from scheduler.core.model.verdicts import Reason
 from scheduler.core.packing.policies import POLICIES
 
@@ -49,7 +49,7 @@ def sentences(seen: Look, key: str) -> Iterator[str]:
     if pod.problem:
         yield f"{key}: its request can't be read: {pod.problem}."
         return
-    yield f"{key} asks for {pod.request.describe()}, as {described(pod.tenant)}."
+    yield f"{key} asks for {pod.request.describe()}, as {sharer(pod.tenant)}."
     holding = seen.parts.ledger.holdings.get(PodUID(pod.uid))
     if mapping(stored, "status").get("phase") in ("Succeeded", "Failed"):
         yield "It has ended, and holds nothing any more."

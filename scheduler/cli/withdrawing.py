@@ -11,7 +11,7 @@ from scheduler.core.cycle.withdrawal import Withdrawal
 from scheduler.core.model.amounts import MILLI, format_gpus
 from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.pods import Pod
-from scheduler.core.model.tenants import described, tenant_part, user_part
+from scheduler.core.model.tenants import sharer, tenant_part, user_part
 
 
 def show_withdrawal(seen: Look, names: Sequence[NodeName], *, as_json: bool) -> bool:
@@ -43,7 +43,7 @@ def withdrawn(found: Withdrawal, owners: Mapping[NodeName, TenantName | None]) -
 
 
 def _described(pod: Pod) -> str:
-    return f"{pod.key} ({pod.request.describe()}, {described(pod.tenant)})"
+    return f"{pod.key} ({pod.request.describe()}, {sharer(pod.tenant)})"
 
 
 def _named(pod: Pod) -> dict[str, str]:

@@ -15,6 +15,7 @@ from scheduler.core.model.ids import NodeName, TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
 from scheduler.core.model.running import Reservation
+from scheduler.core.model.tenants import sharer, tenant_part, user_part
 from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.core.packing.fit import candidates
 
@@ -37,29 +38,32 @@ class Explainer:
 
     def waits_for_turn(self, leaf: TenantName, *, due: Fraction, holds: int) -> Verdict:
         """Return the verdict on a tenant that has its due, GPUs, of which it `holds` milli."""
+        who, whose = _who(leaf), _whose(leaf)
         if not due:
             return Verdict(
                 Reason.WAITS_FOR_TURN,
-                f"guarantees, priorities and weights leave nothing for {leaf} now, it lives on "
-                "what is idle; raise its guarantee or weight",
+                f"guarantees, priorities and weights leave nothing for {who} now, it lives on "
+                f"what is idle; raise {whose} guarantee or weight",
             )
         return Verdict(
             Reason.WAITS_FOR_TURN,
-            f"{leaf} has {format_gpus(holds)} of its due {format_gpus(due * MILLI)} GPUs; "
-            "wait, or raise its guarantee or weight",
+            f"{who} has {format_gpus(holds)} of its due {format_gpus(due * MILLI)} GPUs; "
+            f"wait, or raise {whose} guarantee or weight",
         )
 
     def over_budget(self, leaf: TenantName) -> Verdict:
         """Return the verdict on a tenant that has used up its budget, or that of one above it."""
-        what = f"nothing is left for {leaf} now; wait for the next period, or raise the budget"
+        what = (
+            f"nothing is left for {_who(leaf)} now; wait for the next period, or raise the budget"
+        )
         return Verdict(Reason.OVER_BUDGET, what)
 
     def saves_up(self, leaf: TenantName, *, first: Pod) -> Verdict:
         """Return the verdict on a tenant that is owed nothing, and whose first pod waits long."""
         return Verdict(
             Reason.WAITS_FOR_TURN,
-            f"{first.key} has waited for long, and nothing of {leaf} passes it until the tenant is "
-            "owed again",
+            f"{first.key} has waited for long, and nothing of {_who(leaf)} passes it until "
+            f"the {'tenant' if leaf == tenant_part(leaf) else 'user'} is owed again",
         )
 
     def no_room(self, request: Request, constraints: Constraints = NO_CONSTRAINTS) -> Verdict:
@@ -153,6 +157,18 @@ class Explainer:
             f"{len(rows)} nodes have room but are not for it, such as "
             f"{self.after.names[first]}, where {why}; change that or wait"
         )
+
+
+def _who(leaf: TenantName) -> str:
+    """Say whose turn it is; a user has no name but beside its tenant's."""
+    if leaf == tenant_part(leaf):
+        return leaf
+    return sharer(leaf) if user_part(leaf) else f"who names no user of {sharer(leaf)}"
+
+
+def _whose(leaf: TenantName) -> str:
+    """Say of whom guarantee and weight are: users of a tenant have neither."""
+    return "its" if leaf == tenant_part(leaf) else f"{tenant_part(leaf)}'s"
 
 
 def _listed(members: Sequence[Pod]) -> str:

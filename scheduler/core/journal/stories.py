@@ -7,6 +7,7 @@ from scheduler.core.journal.reading import Entry
 from scheduler.core.ledger.holdings import Holding
 from scheduler.core.model.ids import PodUID
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.tenants import sharer
 
 Chapter = tuple[float, str]
 """When (seconds since the epoch), and what."""
@@ -40,7 +41,7 @@ def _seen(entry: Entry, key: str) -> Iterator[tuple[PodUID, Said]]:
     """What a round knew of the pod, then what it decided."""
     inputs, plan = entry.inputs, entry.plan
     for pod in _named(inputs.pending, key):
-        what = f"in line: {pod.request.describe()}, tenant {pod.tenant}"
+        what = f"in line: {pod.request.describe()}, {sharer(pod.tenant)}"
         yield pod.uid, ("line", what, what)
     for uid, holding in inputs.holdings.items():
         if holding.pod.key == key:

@@ -79,7 +79,7 @@ def user_part(leaf: TenantName) -> str:
     return leaf.partition("/")[2]
 
 
-def described(leaf: TenantName) -> str:
+def sharer(leaf: TenantName) -> str:
     """Say whose share that is, as in "user alice of tenant team"."""
     tenant, user = tenant_part(leaf), user_part(leaf)
     return f"user {user} of tenant {tenant}" if user else f"tenant {tenant}"

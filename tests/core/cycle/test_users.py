@@ -1,17 +1,21 @@
 """Users of one tenant: who of them goes next, who is stopped for whom, and who is not concerned."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from scheduler.core.cycle.profile import Profile
+from scheduler.core.cycle.run import run_cycle
 from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason
-from tests.core.cycle.rounds import admitted, plan_of, settled
+from tests.core.cycle.rounds import admitted, plan_of, settled, verdict
 from tests.core.cycle.stopping import AGE, PATIENCE, Stage
 from tests.support.builders import node, place, pod, tenant, whole
 
@@ -149,3 +153,42 @@ def test_a_tenant_that_has_its_due_takes_from_nobody_else_however_little_its_use
     stage.pass_by(10 * PATIENCE)
     assert {"o0", "o1", "o2", "o3"} <= stage.running
     assert {each.pod.tenant for each in stage.evicted} == {"team/g"}
+
+
+def test_users_are_told_of_their_tenant_what_only_a_tenant_has() -> None:
+    pending = [*of("jo", "j0", "j1"), *of("", "x0", "x1", first=50.0)]
+    plan = settled([node("n", 2)], shared("jo", ""), pending)
+    assert verdict(plan, "j1").detail == (
+        "user jo of tenant team has 1 of its due 1 GPUs; wait, or raise team's guarantee or weight"
+    )
+    assert verdict(plan, "x1").detail == (
+        "who names no user of tenant team has 1 of its due 1 GPUs; wait, or raise team's guarantee "
+        "or weight"
+    )
+
+
+def test_a_user_who_is_due_nothing_or_whose_tenant_is_over_budget_is_told_so() -> None:
+    there = [place("n", (0, 1000, 16_000))]
+    tenants = shared("jo", weight=0, beside=[tenant("other", created=1.0)])
+    ledger = Ledger([node("n", 1)])
+    ledger.bind(pod("o", whole(), "other"), *there)
+    pending = [*of("jo", "j0"), pod("o1", whole(), "other", created=9.0)]
+    plan = settled(ledger, tenants, pending)
+    assert verdict(plan, "j0").detail == (
+        "guarantees, priorities and weights leave nothing for user jo of tenant team now, it lives "
+        "on what is idle; raise team's guarantee or weight"
+    )
+    snapshot = replace(ledger.snapshot(tenants=tenants), spent=frozenset({TenantName("team")}))
+    spent = run_cycle(snapshot, pending, 0.0, Profile("best-fit"))
+    assert verdict(spent, "j0").detail == (
+        "nothing is left for user jo of tenant team now; wait for the next period, or raise the "
+        "budget"
+    )
+
+
+def test_how_long_a_user_s_pods_may_run_is_its_tenant_s() -> None:
+    stage = Stage([node("n", 1)], shared("jo", max_runtime=60.0))
+    (long,) = of("jo", "long")
+    stage.run(long, place("n", (0, 1000, 16_000)), age=AGE)
+    stage.pass_by()
+    assert [each.verdict.detail for each in stage.evicted] == ["1m; team has no more"]

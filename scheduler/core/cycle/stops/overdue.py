@@ -7,6 +7,7 @@ from scheduler.core.cycle.rounds import Round
 from scheduler.core.model.durations import format_duration
 from scheduler.core.model.plans import Evict
 from scheduler.core.model.running import Running
+from scheduler.core.model.tenants import tenant_part
 from scheduler.core.model.verdicts import Reason, Verdict
 
 
@@ -24,4 +25,4 @@ def overdue(this: Round) -> None:
 def _by(this: Round, each: Running) -> str:
     if each.pod.max_runtime == this.max_runtime(each.pod):
         return "it asks for no more"
-    return f"{each.pod.tenant} has no more"
+    return f"{tenant_part(each.pod.tenant)} has no more"
