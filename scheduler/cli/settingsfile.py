@@ -1,6 +1,7 @@
 """Settings from a YAML file and from the environment, read once, at the start."""
 
 import contextlib
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -110,12 +111,14 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
     if get_origin(wanted) is tuple and is_dataclass(options[0]):
         return _records(name, value, options[0])
     if get_origin(wanted) is tuple:
-        texts = value if isinstance(value, list) else str(value).split(",")
-        if all(isinstance(text, str) for text in texts):
+        texts = value.split(",") if isinstance(value, str) else value
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
             return tuple(text.strip() for text in texts if text.strip())
     elif float in options and isinstance(value, int | float) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
-            return float(value)
+            # Nothing is longer or shorter than what is no number: it would be waited for for ever.
+            if not math.isnan(number := float(value)):
+                return number
     elif str in options and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     elif any(option in (int, bool) and type(value) is option for option in options):

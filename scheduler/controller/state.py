@@ -31,7 +31,7 @@ from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Memory
 from scheduler.core.model.tenants import Tenant, tenant_part
 from scheduler.core.packing.mixer import LEAST_REMEMBERED, Mixer
-from scheduler.settings import Packing, Settings
+from scheduler.settings import Kube, Packing, Settings
 
 
 class State:
@@ -53,7 +53,7 @@ class State:
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
         self._patiences = settings.fairness.reserve_seconds, *stops
         self._stops = any(patience is not None for patience in stops)
-        self._backlog, self._unfinished = settings.kube.backlog, False
+        self._backlog, self._unfinished = _backlog(settings.kube), False
         self._broken_after = settings.reclaim.broken_gang_seconds
         self.lives, self.gangs = Lives(settings.reclaim.grace_seconds), GangBook()
         self.queue, self.mixer = Queue(), _mixer(settings.packing)
@@ -331,6 +331,14 @@ class State:
         for tenant in set(tenants):
             if tenant in self.tree:
                 yield from self.tree.path(tenant)
+
+
+def _backlog(kube: Kube) -> int:
+    if kube.backlog < 1:
+        raise InvalidInput(
+            f"kube.backlog is {kube.backlog}; write 1 or more, or no pod is ever released"
+        )
+    return kube.backlog
 
 
 def _mixer(packing: Packing) -> Mixer:

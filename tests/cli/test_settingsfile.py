@@ -60,6 +60,10 @@ def test_the_environment_stands_above_the_file(tmp_path: Path) -> None:
         ("extender: {port: true}", 'extender.port is "True"; write a whole number'),
         ("fairness: {half_life_seconds: soon}", "write a number or nothing"),
         ("webhook: {take_over: [1, 2]}", "write a list of texts"),
+        ("gangs: {look_seconds: .nan}", 'gangs.look_seconds is "nan"; write a number'),
+        ("reclaim: {patience_seconds: .nan}", "write a number or nothing"),
+        ("packing: {topology: null}", 'packing.topology is "None"; write a list of texts'),
+        ("packing: {topology: true}", "write a list of texts"),
         ("gangs: {owners: PyTorchJob}", "write a list of objects"),
         ("gangs: {owners: [PyTorchJob]}", "write a list of objects"),
         (
@@ -134,3 +138,11 @@ def test_what_yaml_stumbles_over_is_bad_input(tmp_path: Path, text: str) -> None
 def test_so_is_a_number_beyond_all_numbers(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"reclaim\.patience_seconds"):
         read_settings(written(tmp_path, f"reclaim: {{patience_seconds: {'9' * 400}}}"), {})
+
+
+def test_no_number_and_no_list_are_refused_from_the_environment_too() -> None:
+    for name, text in (("GANGS_LOOK_SECONDS", ".nan"), ("PACKING_TOPOLOGY", "null")):
+        with pytest.raises(InvalidInput, match="write a"):
+            read_settings(None, {f"EQUIPOISE_{name}": text})
+    assert read_settings(None, {"EQUIPOISE_PACKING_TOPOLOGY": ""}).packing.topology == ()
+    assert read_settings(None, {"EQUIPOISE_FAIRNESS_CREDIT_SECONDS": ".inf"})

@@ -9,7 +9,7 @@ from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.errors import InvalidInput
 from scheduler.core.model.requests import Request
 from scheduler.core.packing.mixer import Mixer
-from scheduler.settings import Packing, Settings
+from scheduler.settings import Kube, Packing, Settings
 from tests.support.builders import node, share
 
 
@@ -74,7 +74,19 @@ async def test_where_nobody_asked_yet_nothing_has_a_price() -> None:
     assert world.mixer.mix.bids == ()
 
 
-def test_too_short_a_memory_is_refused() -> None:
-    settings = Settings(packing=Packing(remembered_requests=100))
-    with pytest.raises(InvalidInput, match=r"remembered_requests is 100; write 2048 or more"):
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            Settings(packing=Packing(remembered_requests=100)),
+            r"packing\.remembered_requests is 100; write 2048 or more",
+        ),
+        (Settings(kube=Kube(backlog=0)), r"kube\.backlog is 0; write 1 or more"),
+        (Settings(kube=Kube(backlog=-5)), r"kube\.backlog is -5; write 1 or more"),
+    ],
+)
+def test_numbers_with_which_nothing_would_go_on_are_refused(
+    settings: Settings, problem: str
+) -> None:
+    with pytest.raises(InvalidInput, match=problem):
         State(Ledger(), clock=SystemClock(), settings=settings, active=True)
