@@ -48,7 +48,7 @@ def read_pod(
 ) -> Pod:
     """Read a pod as the API server stores it; an unreadable request becomes its `problem`.
 
-    A gang that can't be read is one of a pod that waits; one that has a node is of none then.
+    A gang that can't be read keeps a pod from starting; one that has a node is of none then.
 
     Where it may go is read of one that holds GPUs, too: it may have to be moved; without the nodes
     that it was pinned to. Without `volumes_of` a pod with claims is taken for one whose volumes
