@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.cli.defragorder import Order, give
 from scheduler.core.model import names
+from scheduler.core.model.ids import TenantName
+from scheduler.kube.client import Client
 from tests.cluster.pods import Room
 from tests.cluster.tenants import installation, rooms_of
 from tests.cluster.test_gangs import bound, card, deploy, drop, members, running, told
+from tests.support.builders import pod
 from tests.support.controlplane import standin
 from tests.support.controlplane.installed import Installation
 from tests.support.controlplane.layout import ROOT
@@ -125,3 +129,23 @@ def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
     assert len(told(room, "Moved")) == 1
     # The order is over.
     assert orders(plane) == {}
+
+
+async def test_an_order_that_somebody_wrote_over_ours_stays(
+    rooms: tuple[Room, Room], plane: ControlPlane
+) -> None:
+    theirs = {names.DEFRAG_UNTIL: "2099-01-01T00:00:00Z", names.DEFRAG_MOVES: "7"}
+    path = f"{TENANTS}/{ONE}"
+
+    def write_over(text: str) -> None:
+        if text.startswith("Ordered"):
+            plane.api.patch(path, {"metadata": {"annotations": theirs}})
+
+    # The pod isn't there, so nothing is waited for.
+    order = Order((pod("gone"),), {TenantName(ONE): 1}, 60.0)
+    async with await Client.connect(kubeconfig=str(plane.kubeconfig())) as client:
+        assert await give(client, order, wait=True, tell=write_over)
+        assert orders(plane) == theirs
+        plane.api.patch(path, {"metadata": {"annotations": dict.fromkeys(theirs)}})
+        assert await give(client, order, wait=True, tell=lambda _: None)
+        assert orders(plane) == {}
