@@ -13,6 +13,7 @@ from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.ids import PodUID, TenantName
 from scheduler.core.model.pods import Pod
+from scheduler.core.model.running import Memory
 from scheduler.core.model.tenants import Tenant
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import admitted, plan_of, settled, verdict
@@ -183,6 +184,27 @@ def test_a_user_who_is_due_nothing_or_whose_tenant_is_over_budget_is_told_so() -
     assert verdict(spent, "j0").detail == (
         "nothing is left for user jo of tenant team now; wait for the next period, or raise the "
         "budget"
+    )
+
+
+def test_a_user_in_debt_is_told_that_nothing_of_it_passes_its_first() -> None:
+    ledger = Ledger([node("n", 2), node("m", 2)])
+    for index, where in enumerate(("n", "m", "m")):
+        (each,) = of("jo", f"r{index}")
+        ledger.bind(each, place(where, (index // 2, 1000, 16_000)))
+    large, pair = (
+        pod(name, whole(2), f"team/{user}", user=user)
+        for name, user in (("large", "jo"), ("pair", "al"))
+    )
+    (small,) = of("jo", "small", first=1.0)
+    snapshot = replace(
+        ledger.snapshot(tenants=shared("jo", "al")), memory=Memory({PodUID("large"): 0.0})
+    )
+    profile = replace(Profile("best-fit"), reserve_after=PATIENCE)
+    plan = run_cycle(snapshot, [large, small, pair], PATIENCE, profile)
+    assert verdict(plan, "small").detail == (
+        "lab/large has waited for long, and nothing of user jo of tenant team passes it until the "
+        "user is owed again"
     )
 
 
