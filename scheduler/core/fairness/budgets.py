@@ -34,6 +34,9 @@ def last_in_line(tree: TenantTree, spent: Collection[TenantName]) -> TenantTree:
             max_runtime=tree.longest.get(name),
         )
         if name in moved
+        # Nor is anything promised to those below them.
+        else replace(tenant, guarantee=NONE)
+        if tenant.guarantee and is_spent(tree, spent, name)
         else tenant
         for name, tenant in tree.tenants.items()
     )

@@ -150,6 +150,26 @@ def test_it_takes_back_nothing_itself() -> None:
     assert stage.evicted == []
 
 
+@pytest.mark.parametrize(("above", "weight"), [("a", 1), ("root", 1), ("", 0)])
+def test_credit_from_before_stops_nobody_for_who_has_no_share(above: str, weight: int) -> None:
+    """Its lag stands still, so the same pods would come and go for as long as it is over budget."""
+    root, c = tenant("root"), tenant("c", created=2.0)
+    a = tenant("a", "root", guarantee=1, weight=weight)
+    if not above:
+        a = replace(a, guarantee=Fraction(0))
+    stage = Stage([node("n", 4), node("m", 2, model="A100")], [root, a, B, c])
+    stage.spent, stage.lags = names(*above.split()), {"a": 400.0, "root": 400.0}
+    old, new = whole(models=("T4",)), whole(models=("A100",))
+    for number in range(4):
+        stage.run(pod(f"b{number}", old, "b"))
+    for number in range(2):
+        stage.run(pod(f"c{number}", new, "c"))
+    stage.waiting = [pod("a0", old, "a"), *(pod(f"c-next{at}", new, "c") for at in range(4))]
+    for _ in range(10):
+        stage.pass_by(rounds=2)
+    assert stage.evicted == []
+
+
 def reserving(*spent: str) -> Stage:
     """One card, b's; a, who is older, has waited for it for so long that it would be kept for a."""
     profile = Profile("gpu-packing", reserve_after=PATIENCE)
@@ -177,17 +197,20 @@ def test_those_over_budget_stand_at_the_top_with_all_that_is_below_them() -> Non
     family = [
         tenant("root", max_runtime=60.0),
         tenant("mid", "root", guarantee=2),
-        tenant("leaf", "mid"),
-        tenant("other", "root"),
+        tenant("leaf", "mid", guarantee=1),
+        tenant("other", "root", guarantee=1),
     ]
     tree = TenantTree(family)
     last = last_in_line(tree, names("mid", "leaf", "gone"))
     assert topmost(tree, names("mid", "leaf", "gone")) == names("mid")
     assert last.path(TenantName("leaf")) == ("mid", "leaf")
-    assert (last.tenants[TenantName("mid")].guarantee, last.longest[TenantName("leaf")]) == (
-        Fraction(0),
-        60.0,
-    )
+    assert {name: int(each.guarantee) for name, each in last.tenants.items()} == {
+        "root": 0,
+        "mid": 0,
+        "leaf": 0,
+        "other": 1,
+    }
+    assert last.longest[TenantName("leaf")] == 60.0
     assert last_in_line(tree, names()) is tree
 
 
@@ -238,19 +261,54 @@ def test_who_is_within_budget_gets_what_it_would_if_the_others_asked_for_nothing
 
 
 @settings(max_examples=80, deadline=None)
-@given(clusters())
+@given(clusters(), st.sampled_from([0.0, 400.0, 1e6]))
 def test_nobody_within_budget_is_stopped_for_one_over_it(
-    case: tuple[list[Tenant], Ledger, list[Pod], frozenset[TenantName]],
+    case: tuple[list[Tenant], Ledger, list[Pod], frozenset[TenantName]], credit: float
 ) -> None:
     tenants, ledger, pending, spent = case
     tree = TenantTree(tenants)
     stage = Stage([node("n", 3), node("m", 2)], tenants, spent=spent)
+    # From before: whoever is over budget neither spends it nor loses it.
+    stage.lags = {name: credit for name in tree.names if is_spent(tree, spent, name)}
     for holding in ledger.holdings.values():
         stage.run(holding.pod, holding.placement)
     stage.waiting = pending
+    spares_who_is_within(stage)
+
+
+OWNERS = st.sampled_from("abc")
+WISHES = st.tuples(OWNERS, st.sampled_from(["T4", "A100"]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(OWNERS, min_size=5, max_size=5),
+    st.lists(WISHES, min_size=3, max_size=8),
+    st.sampled_from(["a", "root", "a c"]),
+)
+def test_nor_where_who_is_within_holds_more_than_its_share(
+    running: list[str], wishes: list[tuple[str, str]], spent: str
+) -> None:
+    """Who waits for cards of one model makes shares smaller than what is held of the other."""
+    nodes = [node("n", 3), node("m", 2, model="A100")]
+    family = [tenant("root"), tenant("a", "root", guarantee=2), B, tenant("c", created=2.0)]
+    stage = Stage(nodes, family, spent=names(*spent.split()))
+    stage.lags = dict.fromkeys(("root", *spent.split(), "a"), 1e6)
+    for number, owner in enumerate(running):
+        stage.run(pod(f"r{number}", whole(), owner))
+    stage.waiting = [
+        pod(f"w{number}", whole(models=(model,)), owner, created=float(number))
+        for number, (owner, model) in enumerate(wishes)
+    ]
+    spares_who_is_within(stage)
+
+
+def spares_who_is_within(stage: Stage) -> None:
+    """Have ten rounds in which whoever is over budget stops nobody but its own pods."""
+    tree = TenantTree(stage.tenants)
     for _ in range(10):
         stage.now += PATIENCE
         for evict in stage.round().evicts:
             assert evict.taker is not None
-            if is_spent(tree, spent, evict.taker.tenant):
+            if is_spent(tree, stage.spent, evict.taker.tenant):
                 assert evict.pod.tenant == evict.taker.tenant

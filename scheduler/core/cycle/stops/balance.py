@@ -49,6 +49,8 @@ class Balance:
         return any(map(self._is_possible, {self._leaf, self._tenant}))
 
     def _is_possible(self, me: TenantName) -> bool:
+        if self._due(me) <= 0:
+            return False
         after = {me: self._held(me) + self.needs}
         beyond = (after[me] - self._due(me)) / MILLI
         if self._lag(me) > 0 and self._lag(me) >= beyond * self._work.this.profile.undisturbed:
@@ -253,6 +255,9 @@ class Balance:
     def _paid_by_credit(self, me: TenantName, after: Mapping[TenantName, int]) -> bool:
         if not self._overshoots(me, after):
             # Inside its share nobody needs credit, and that doesn't make what is unfair fairer.
+            return False
+        if self._due(me) <= 0:
+            # Without a share nobody keeps what it takes: it would come back, and be taken again.
             return False
         undisturbed = self._work.this.profile.undisturbed
         for name, milli in after.items():
