@@ -161,7 +161,7 @@ def _planner(ledger: Ledger, controller: Controller, settings: Settings) -> Plan
     return Planner(
         ledger,
         policy=settings.packing.policy,
-        tree=lambda: controller.tree,
+        tree=lambda: controller.caps,
         mix=lambda: controller.mixer.mix,
     )
 

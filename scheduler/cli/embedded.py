@@ -80,7 +80,7 @@ def equip(
     planner = Planner(
         ledger,
         policy=settings.packing.policy,
-        tree=lambda: controller.tree,
+        tree=lambda: controller.caps,
         mix=lambda: controller.mixer.mix,
     )
     extender = ExtenderService(

@@ -90,6 +90,11 @@ class Controller:
         return self._state.tree
 
     @property
+    def caps(self) -> TenantTree:
+        """The same as limits and guarantees hold now: none is promised anything over budget."""
+        return self._state.caps
+
+    @property
     def plan(self) -> Plan:
         """The last round's plan."""
         return self._state.plan

@@ -35,7 +35,7 @@ class Execution:
         self._state, self._watcher = state, watcher
         self._stuck_seconds, width = settings.kube.stuck_seconds, settings.kube.in_flight
         self._rollouts = Rollouts(
-            state.ledger, lambda: state.tree, seconds=settings.kube.rollout_seconds
+            state.ledger, lambda: state.caps, seconds=settings.kube.rollout_seconds
         )
         self._messenger = Messenger(applier, watcher, width=width)
         self._evictions = Evictions(

@@ -18,6 +18,7 @@ from scheduler.controller.lives import Lives
 from scheduler.controller.queue import Queue
 from scheduler.controller.strikes import Strikes
 from scheduler.controller.users import over
+from scheduler.core.fairness.budgets import without_guarantees
 from scheduler.core.fairness.guarantees import guaranteed
 from scheduler.core.fairness.spending import Used
 from scheduler.core.fairness.tree import TenantTree
@@ -50,6 +51,7 @@ class State:
         self.tree, self.plan, self.memory, self.rounds = TenantTree(()), Plan(), Memory(), 0
         self.lags = LagBook(settings.fairness, now=clock.now())
         self.budgets = BudgetBook(now=clock.now())
+        self._caps = self.tree, frozenset[TenantName](), self.tree
         stops = settings.reclaim.patience_seconds, settings.packing.consolidate_seconds
         self._patiences = settings.fairness.reserve_seconds, *stops
         self._stops = any(patience is not None for patience in stops)
@@ -107,6 +109,14 @@ class State:
         now = self.clock.now()
         self.lags.restore(now, lags)
         self.budgets.restore(now, used)
+
+    @property
+    def caps(self) -> TenantTree:
+        """The tree by which limits and guarantees hold now, as a round would have it."""
+        tree, spent = self.tree, self.budgets.spent(self.tree)
+        if self._caps[:2] != (tree, spent):
+            self._caps = tree, spent, without_guarantees(tree, spent)
+        return self._caps[2]
 
     # ---------------------------------------------------------------------------- what is held
 

@@ -153,7 +153,7 @@ def _finds_room(ours: Equipoise, pod: Pod) -> bool:
     planner = Planner(
         ours.ledger,
         policy=Settings().packing.policy,
-        tree=lambda: ours.controller.tree,
+        tree=lambda: ours.controller.caps,
         mix=lambda: ours.controller.mixer.mix,
     )
     return isinstance(

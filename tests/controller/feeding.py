@@ -42,7 +42,7 @@ class World:
         self.planner = Planner(
             self.ledger,
             policy="fgd",
-            tree=lambda: self.controller.tree,
+            tree=lambda: self.controller.caps,
             mix=lambda: self.controller.mixer.mix,
         )
         self.feed = Feed(

@@ -1,9 +1,13 @@
 """A Deployment that rolls at its tenant's limit: one of the old revision makes way, and no more."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from scheduler.core.fairness.spending import Used
+from scheduler.core.model.budgets import Budget, Period
+from scheduler.core.model.ids import TenantName
 from scheduler.core.model.verdicts import Reason
 from scheduler.settings import Kube
 from tests.controller.feeding import World, bound, gated
@@ -12,6 +16,7 @@ from tests.support.builders import place, tenant
 pytestmark = pytest.mark.usefixtures("quiet")
 
 PATIENCE = Kube().rollout_seconds
+HOUR = 3600.0
 
 
 def of(pod: dict[str, Any], revision: str, deployment: str = "web") -> dict[str, Any]:
@@ -111,6 +116,23 @@ async def test_nobody_makes_way_for_one_that_could_not_have_the_room(
     world.see(new)
     await after(world, 0)
     assert await after(world, 3 * PATIENCE, rounds=6) == []
+
+
+@pytest.mark.parametrize("used", [0.0, HOUR])
+async def test_nobody_makes_way_for_one_that_has_no_guarantee_while_over_budget(
+    used: float,
+) -> None:
+    world = World()
+    budget = Budget(Fraction(1), Period.MONTH)
+    world.controller.set_tenants([tenant("lab", guarantee=1, budget=budget), tenant("moved")])
+    world.controller.restore({}, {TenantName("lab"): Used(world.clock.now(), used)})
+    pods = [running("old-1", 0, "1"), running("old-2", 1, "1"), of(gated("new"), "2")]
+    for each in pods:
+        each["metadata"]["annotations"]["equipoise.dev/preemptible"] = "false"
+    world.see(*pods)
+    await after(world, 0)
+    assert {reason for _, reason in world.hands.held} == {Reason.OVER_GUARANTEE}
+    assert await after(world, PATIENCE) == ([] if used else [("old-2", "new")])
 
 
 async def test_without_a_gpu_there_is_nothing_to_make_way_with(world: World) -> None:

@@ -126,7 +126,7 @@ class Universe:
         planner = Planner(
             self.ledger,
             policy="fgd",
-            tree=lambda: self.controller.tree,
+            tree=lambda: self.controller.caps,
             mix=lambda: self.controller.mixer.mix,
         )
         self.feed = Feed(self.controller, self.ledger, planner, tenant_of=self._tenant)
