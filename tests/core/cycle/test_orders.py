@@ -94,6 +94,24 @@ def test_for_whom_pods_are_moved_at_once_and_how_many(
     assert {f"half{number}" for number in range(6)} <= stage.running
 
 
+@pytest.mark.parametrize("spent", ["", "a"])
+def test_a_limit_above_holds_with_what_somebody_over_budget_has(spent: str) -> None:
+    """One of b's two fits below the limit of four: who was over budget holds three of it."""
+    family = tenant("root", limit=4), tenant("a", "root"), ordered(tenant("b", "root"))
+    stage = Stage([node(f"n{at}", 1) for at in range(7)], [*family, tenant("c")], NEVER)
+    stage.spent = frozenset({TenantName(spent)} if spent else ())
+    pods = [owned(f"a{at}", whole()) for at in range(3)]
+    pods += [owned(f"half{at}", share(500), "c") for at in range(4)]
+    for at, each in enumerate(pods):
+        stage.run(each, stage.place_on(f"n{at}", each))
+    stage.waiting = [owned(f"large{at}", whole(), "b", created=float(at)) for at in range(2)]
+    plan = stage.round()
+    assert {each.taker and each.taker.name for each in plan.evicts} == {"large0"}
+    for _ in range(4):
+        assert stage.round().evicts == ()
+    assert {name for name in stage.running if name.startswith("large")} == {"large0"}
+
+
 def test_as_many_a_round_as_may_be() -> None:
     stage = pairs_apart(3, TOP, ordered(A), B, profile=replace(NEVER, most_moves=2))
     assert len(stage.round().evicts) == 2

@@ -115,7 +115,8 @@ def _is_late(this: Round, pod: Pod) -> bool:
 class _Search:
     """Looks for ways. `bundles` are those who may be moved.
 
-    `held` and `fixed` (milli-GPU of every tenant) count those, too, for whom a way was found.
+    `held` and `fixed` (milli-GPU of every tenant, at every level at which limits hold) count those,
+    too, for whom a way was found.
     """
 
     work: Allocation
@@ -129,13 +130,13 @@ class _Search:
         this = work.this
         running = [each for each in those_who_run(work) if not each.ending]
         bundles = Bundles(this.now, running, this.gangs.present, partial(may_move, this))
-        return cls(work, bundles, dict(work.turns.held), dict(work.fixed))
+        return cls(work, bundles, dict(work.held), dict(work.fixed))
 
     def best(self, pod: Pod, most: float) -> _Way | None:
         """Return the way that loses the fewest GPU-seconds, with so many moves at most."""
         this, columns = self.work.this, self.work.trial.columns
         counts = this.counts(pod)
-        caps = over_caps(this.tree, pod, counts, held=self.held, fixed=self.fixed)
+        caps = over_caps(this.caps, pod, counts, held=self.held, fixed=self.fixed)
         if caps is not None:
             return None
         # It may have devices that drain for it.
@@ -215,10 +216,10 @@ class _Search:
         nodes |= self.bundles.drop(offer.victims)
         for ranking in self.rankings.values():
             ranking.update(self.bundles, nodes)
-        tree = work.this.tree
-        tree.charge(self.held, pod.tenant, offer.place.milli)
+        caps = work.this.caps
+        caps.charge(self.held, pod.tenant, offer.place.milli)
         if not pod.preemptible:
-            tree.charge(self.fixed, pod.tenant, offer.place.milli)
+            caps.charge(self.fixed, pod.tenant, offer.place.milli)
 
 
 def _cost(way: _Way) -> Cost:
