@@ -99,6 +99,19 @@ def test_others_are_moved_only_for_what_the_tenant_is_due() -> None:
     assert [each.verdict.reason for each in stage.evicted] == [Reason.MOVED]
 
 
+def test_who_has_run_for_as_long_as_it_may_is_stopped_and_not_moved_too() -> None:
+    stage = spread_out("a", "a", max_runtime=AGE + PATIENCE - 1)
+    stage.waiting = [owned("large", whole())]
+    stage.round()
+    stage.now += PATIENCE
+    plan = stage.round()
+    assert [(each.pod.name, each.verdict.reason) for each in plan.evicts] == [
+        ("half0", Reason.MAX_RUNTIME),
+        ("half1", Reason.MAX_RUNTIME),
+    ]
+    assert plan.memory.moves == ()
+
+
 def test_nobody_is_moved_before_the_patience_is_over_or_for_who_was_just_started() -> None:
     stage = spread_out("a", "a")
     stage.waiting = [owned("large", whole())]

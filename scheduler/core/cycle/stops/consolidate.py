@@ -128,7 +128,11 @@ class _Search:
     @classmethod
     def of(cls, work: Allocation) -> "_Search":
         this = work.this
-        running = [each for each in those_who_run(work) if not each.ending]
+        # Whose time is over goes in this round.
+        stopped = {each.pod.uid for each in this.evicts}
+        running = [
+            each for each in those_who_run(work) if not (each.ending or each.pod.uid in stopped)
+        ]
         bundles = Bundles(this.now, running, this.gangs.present, partial(may_move, this))
         return cls(work, bundles, dict(work.held), dict(work.fixed))
 
