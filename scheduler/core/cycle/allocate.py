@@ -174,7 +174,7 @@ def _no_room(this: Round, pod: Pod, explainer: Explainer) -> Verdict:
     members = this.gangs.members(pod)
     kept = [this.reservations[each.uid] for each in members if each.uid in this.reservations]
     level = pod.gang.level if pod.gang and not kept else ""
-    if level and (node := this.gangs.near(pod)) is not None:
+    if level and (node := this.gangs.beside(level, this.gangs.near(pod))) is not None:
         return explainer.no_room_beside(members, level, node)
     if level and len(members) > 1:
         domain, free = this.places.roomiest(level, explainer.after)

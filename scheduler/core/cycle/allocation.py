@@ -217,7 +217,7 @@ class Allocation:
         this.admits.append(Admit(pod, placement))
         if pod.gang is not None:
             # Where else it may go, and those that join it.
-            this.gangs.stay_near((pod, *this.gangs.behind.get(pod.uid, ())), placement.node)
+            this.gangs.stay_near((pod, *this.gangs.behind.get(pod.uid, ())), (placement.node,))
 
     def add_others(self) -> None:
         """Say for each pod where else it may go: what has room still once all have their places."""

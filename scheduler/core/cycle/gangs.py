@@ -21,15 +21,15 @@ class Present:
     """Members of a gang that have a place: `running` are those that may be looked at, by UID.
 
     `held` have one that they keep: whoever is about to go is as good as gone, and who takes its
-    place must not start alone. `finished` are through with their work. `node`: where one of those
-    is that keep their place, None: there is none.
+    place must not start alone. `finished` are through with their work. `nodes`: where those are
+    that keep their place.
     """
 
     held: int = 0
     finished: int = 0
     running: tuple[Running, ...] = ()
     going: bool = False
-    node: NodeName | None = None
+    nodes: tuple[NodeName, ...] = ()
 
     def missing(self, size: int) -> int:
         """How many more it takes; 0 or less: it is whole."""
@@ -47,8 +47,8 @@ def present(snapshot: Snapshot) -> dict[str, Present]:
         running = tuple(snapshot.find(gathered.placed))
         ending = sum(each.ending for each in running)
         held = len(gathered.placed) - ending
-        node = snapshot.node_of(gathered.placed)
-        found[name] = Present(held, gathered.finished, running, ending > 0, node)
+        nodes = snapshot.nodes_of(gathered.placed)
+        found[name] = Present(held, gathered.finished, running, ending > 0, nodes)
     return found
 
 
@@ -75,16 +75,21 @@ class Gangs:
         """Return the same with those that join later."""
         return (*self.members(pod), *self.behind.get(pod.uid, ()))
 
-    def near(self, pod: Pod) -> NodeName | None:
-        """Return where one of the pod's gang has its place already."""
-        known = self.present.get(pod.gang.name) if pod.gang else None
-        return known.node if known else None
+    def near(self, pod: Pod) -> tuple[NodeName, ...]:
+        """Return where those of the pod's gang are that have their places already."""
+        return self.present.get(pod.gang.name, NOBODY).nodes if pod.gang else ()
 
-    def stay_near(self, pods: Iterable[Pod], node: NodeName) -> None:
-        """Let those that have to be near each other go where that one of them is."""
+    def beside(self, level: str, nodes: Iterable[NodeName]) -> NodeName | None:
+        """Return the first of the nodes that has the label; None: no such node is known."""
+        known = (node for node in nodes if self.places.domain_of(node, level, self.columns))
+        return next(known, None)
+
+    def stay_near(self, pods: Iterable[Pod], nodes: Sequence[NodeName]) -> None:
+        """Let those that have to be near each other go where the first of them is."""
         for pod in pods:
             level = pod.gang.level if pod.gang else ""
-            domain = self.places.domain_of(node, level, self.columns) if level else None
+            node = self.beside(level, nodes) if level else None
+            domain = self.places.domain_of(node, level, self.columns) if node else None
             if domain is not None:
                 self.kinds.narrow(pod, domain)
 
@@ -109,15 +114,14 @@ def line_up(gangs: Gangs, pods: Sequence[Pod]) -> tuple[list[Pod], list[tuple[Po
     apart, refused = set[PodUID](), list[tuple[Pod, Verdict]]()
     for name, members in of.items():
         known = gangs.present.get(name, NOBODY)
-        if known.node is not None:
-            gangs.stay_near(members, known.node)
+        gangs.stay_near(members, known.nodes)
         size = max(size_of(members), size_of(each.pod for each in known.running))
         missing = known.missing(size)
-        unknown = _unknown(members)
-        if missing <= 0 and unknown is None:
+        why = _unknown(members) or _nowhere_near(gangs, members, known.nodes)
+        if missing <= 0 and why is None:
             continue
         apart.update(pod.uid for pod in members)
-        why = unknown or _refusal(gangs, members, missing, size)
+        why = why or _refusal(gangs, members, missing, size)
         if why is not None:
             refused += ((pod, why) for pod in members)
             continue
@@ -132,6 +136,22 @@ def _unknown(members: Iterable[Pod]) -> Verdict | None:
     """Return why nobody knows how large their gang is; None if all of them do."""
     why = (pod.gang.unknown for pod in members if pod.gang is not None and pod.gang.unknown)
     return next((Verdict(Reason.GANG_UNKNOWN, each) for each in why), None)
+
+
+def _nowhere_near(
+    gangs: Gangs, members: Iterable[Pod], nodes: Sequence[NodeName]
+) -> Verdict | None:
+    """Return why nobody can be near those of a gang that are on these nodes; None if they can."""
+    levels = {pod.gang.level for pod in members if pod.gang is not None and pod.gang.level}
+    for level in sorted(levels if nodes else ()):
+        if gangs.beside(level, nodes) is None:
+            what = f"its gang has to be on nodes with the same {level}"
+            return Verdict(
+                Reason.NO_ROOM,
+                f"{what}, and of {nodes[0]}, where it is already, no label {level} is known; "
+                "label that node, or delete those pods",
+            )
+    return None
 
 
 def _refusal(gangs: Gangs, members: Sequence[Pod], missing: int, size: int) -> Verdict | None:

@@ -8,6 +8,7 @@ order, too (KEP-2724, BestFit).
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from itertools import islice
 
 import numpy as np
 
@@ -41,11 +42,11 @@ class Places:
         return self._levels
 
     def tries(
-        self, members: Sequence[Pod], columns: Columns, near: NodeName | None
+        self, members: Sequence[Pod], columns: Columns, near: Sequence[NodeName]
     ) -> Iterator[Selector]:
         """Yield where to look for room for those that start together, the best first.
 
-        `near`: where one of their gang is already; None: none of it is anywhere.
+        `near`: where others of their gang are already.
         """
         gang = members[0].gang
         if gang is None or not (self.levels or gang.topology):
@@ -54,15 +55,14 @@ class Places:
         room_for = cache(partial(self._room_on_each, columns))
         for labels in self._labels(gang.topology):
             found = self._domains(labels)
-            if near is not None:
-                there = found.of[columns.row[near]] if near in columns.row else -1
-                if there >= 0:
-                    yield found.selectors[there]
-            elif len(members) > 1:
-                fits = self._room_for(found, members, room_for)
+            if near:
+                yield from islice(_domains_of(near, found, columns), 1)
+            elif len(members) > 1 or gang.level:
+                fits = self._room_for(found, members, room_for) & _within(found, gang.level)
                 if fits.any():
                     yield from self._ordered(found, fits, _free(found, columns))
-        if near is not None or len(members) == 1 or not gang.level:
+        # Where it is required they go nowhere else by then, if others are anywhere.
+        if near or not gang.level:
             yield ANYWHERE
 
     def possible(self, members: Sequence[Pod], columns: Columns) -> Iterator[Selector]:
@@ -80,9 +80,7 @@ class Places:
 
     def domain_of(self, node: NodeName, level: str, columns: Columns) -> Selector | None:
         """Return the domain of a node; None if it is of none."""
-        found = self._domains(self._path(level))
-        at = int(found.of[columns.row[node]]) if node in columns.row else -1
-        return found.selectors[at] if at >= 0 else None
+        return next(_domains_of((node,), self._domains(self._path(level)), columns), None)
 
     def most(self, kind: Kind, level: str) -> int:
         """Return how many such pods the largest domain would hold were it empty."""
@@ -142,6 +140,18 @@ class Places:
         at = np.flatnonzero(fits)
         for number in at[np.argsort(key[at], kind="stable")][:MOST_TRIED]:
             yield found.selectors[number]
+
+
+def _domains_of(nodes: Iterable[NodeName], found: Domains, columns: Columns) -> Iterator[Selector]:
+    """Yield the domain of each node that is of one."""
+    rows = (columns.row[node] for node in nodes if node in columns.row)
+    return (found.selectors[at] for row in rows if (at := int(found.of[row])) >= 0)
+
+
+def _within(found: Domains, level: str) -> Bools:
+    """Which domains are inside of one of that level: a rack may be in no block; "": all."""
+    inside = (not level or any(key == level for key, _ in each) for each in found.selectors)
+    return np.fromiter(inside, dtype=np.bool_, count=len(found.selectors))
 
 
 def _free(found: Domains, columns: Columns) -> Ints:

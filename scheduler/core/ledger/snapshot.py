@@ -89,18 +89,15 @@ class Snapshot:
         known = {each.pod.uid: each for each in running}
         return [known[uid] for uid in wanted if uid in known]
 
-    def node_of(self, uids: Iterable[PodUID]) -> NodeName | None:
-        """Return where the first of these pods is that has its place and isn't about to go."""
+    def nodes_of(self, uids: Iterable[PodUID]) -> tuple[NodeName, ...]:
+        """Return where these pods are, by UID: those that have a place and aren't about to go."""
         running = self.running
-        for uid in sorted(uids):
-            if isinstance(running, Runs):
-                if uid in running.holdings and uid not in running.ending:
-                    return running.holdings[uid].placement.node
-            else:
-                for each in running:
-                    if each.pod.uid == uid and not each.ending:
-                        return each.placement.node
-        return None
+        if isinstance(running, Runs):
+            nodes = {uid: running.holdings[uid].placement.node for uid in uids if self.stays(uid)}
+        else:
+            wanted, stay = set(uids), (each for each in running if not each.ending)
+            nodes = {each.pod.uid: each.placement.node for each in stay if each.pod.uid in wanted}
+        return tuple(dict.fromkeys(nodes[uid] for uid in sorted(nodes)))
 
     def stays(self, uid: PodUID) -> bool:
         """Whether a pod has its place still, and isn't about to go."""

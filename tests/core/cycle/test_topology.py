@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.cycle.profile import Profile
 from scheduler.core.model.gangs import Gang, Topology
+from scheduler.core.model.ids import PodUID
 from scheduler.core.model.nodes import Node
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.requests import Request
@@ -129,6 +130,64 @@ FOUR = (*rack("r1", [2, 2], "b1"), *rack("r2", [2, 2], "b1"), *rack("r3", [2, 4]
 def test_where_a_gang_starts(nodes: Iterable[Node], pods: list[Pod], racks: dict[str, int]) -> None:
     found = racks_of(started(nodes, pods))
     assert {name: found.count(name) for name in set(found)} == racks
+
+
+def one_lost(*changed: Node) -> Stage:
+    """A gang of three in a rack that is full: its second pod waits again, and nodes change."""
+    stage = started([*rack("r1", [1] * 4), *rack("r2", [1] * 3)], gang(3, must(RACK)))
+    assert racks_of(stage) == ["r2"] * 3
+    place = stage.ledger.holdings[PodUID("g-1")].placement
+    stage.ledger.release(PodUID("g-1"))
+    stage.run(pod("other", whole(), "b"), place)
+    first = stage.ledger.holdings[PodUID("g-0")].placement.node
+    stage.ledger.put_nodes([replace(each, name=first) for each in changed])
+    if not changed:
+        stage.ledger.drop_node(first)
+    stage.waiting = gang(1, must(RACK), size=3, first=1)
+    return stage
+
+
+@pytest.mark.parametrize("changed", [(), (node("bare", 1),)], ids=["is gone", "has no label"])
+def test_it_stays_where_the_others_are_though_the_first_node(changed: tuple[Node, ...]) -> None:
+    stage = one_lost(*changed)
+    for _ in range(3):
+        plan = stage.round()
+        assert plan.admits == ()
+        assert "with the same topology.kubernetes.io/rack as r2-" in verdict(plan, "g-1").detail
+    stage.ledger.release(PodUID("other"))
+    stage.round()
+    assert "g-1" in stage.running
+
+
+def test_nobody_joins_a_gang_of_which_nobody_knows_the_rack() -> None:
+    stage = one_lost()
+    for other in ("g-0", "g-2"):
+        node_ = stage.ledger.holdings[PodUID(other)].placement.node
+        stage.ledger.drop_node(node_)
+    for _ in range(3):
+        plan = stage.round()
+        assert plan.admits == ()
+        held = verdict(plan, "g-1")
+        assert held.reason is Reason.NO_ROOM
+        assert "no label topology.kubernetes.io/rack is known" in held.detail
+    stage.ledger.put_nodes(stage.nodes)
+    stage.ledger.release(PodUID("other"))
+    stage.round()
+    assert racks_of(stage) == ["r2"] * 3
+
+
+def test_one_by_itself_goes_where_the_label_is_too() -> None:
+    """So those that join it later can be near it."""
+    alone = gang(1, must(RACK))
+    assert racks_of(started([node("bare", 1), *rack("r1", [2])], alone)) == ["r1"]
+    assert racks_of(started([node("bare", 1)], alone)) == []
+
+
+def test_a_rack_outside_of_all_blocks_is_none_for_who_needs_a_block() -> None:
+    outside, inside = rack("r1", [2]), rack("r2", [4], "b1")
+    assert racks_of(started([*outside, *inside], gang(2, must(BLOCK)))) == ["r2"] * 2
+    assert racks_of(started(outside, gang(2, must(BLOCK)))) == []
+    assert racks_of(started([*outside, *inside], gang(2))) == ["r1"] * 2
 
 
 def test_of_racks_with_room_that_with_the_least_left() -> None:
