@@ -16,6 +16,7 @@ from scheduler.core.cycle.kinds import Kind, Kinds
 from scheduler.core.ledger.block import Bools, Ints
 from scheduler.core.ledger.columns import Columns
 from scheduler.core.ledger.eligibility import Domains, Eligibility, Selector
+from scheduler.core.model.amounts import MILLI
 from scheduler.core.model.gangs import Topology
 from scheduler.core.model.ids import NodeName
 from scheduler.core.model.pods import Pod
@@ -60,6 +61,7 @@ class Places:
             elif len(members) > 1 or gang.level:
                 fits = self._room_for(found, members, room_for) & _within(found, gang.level)
                 if fits.any():
+                    fits &= _room_for_the_sum(found, members, columns)
                     yield from self._ordered(found, fits, _free(found, columns))
         # Where it is required they go nowhere else by then, if others are anywhere.
         if near or not gang.level:
@@ -138,7 +140,9 @@ class Places:
     @staticmethod
     def _ordered(found: Domains, fits: Bools, key: Ints) -> Iterator[Selector]:
         at = np.flatnonzero(fits)
-        for number in at[np.argsort(key[at], kind="stable")][:MOST_TRIED]:
+        at = at[np.argsort(key[at], kind="stable")]
+        # Of too many the other end, too: what is too small for all kinds at once may be most of it.
+        for number in (*at[: MOST_TRIED - 1], *at[MOST_TRIED - 1 :][-1:]):
             yield found.selectors[number]
 
 
@@ -152,6 +156,15 @@ def _within(found: Domains, level: str) -> Bools:
     """Which domains are inside of one of that level: a rack may be in no block; "": all."""
     inside = (not level or any(key == level for key, _ in each) for each in found.selectors)
     return np.fromiter(inside, dtype=np.bool_, count=len(found.selectors))
+
+
+def _room_for_the_sum(found: Domains, members: Sequence[Pod], columns: Columns) -> Bools:
+    """Which domains have as much free as they ask for together, and as many whole devices."""
+    requests = [pod.request for pod in members]
+    milli = sum(request.total_milli for request in requests)
+    whole = sum(request.devices for request in requests if request.milli == MILLI)
+    unused = np.count_nonzero(columns.room >= MILLI, axis=1)
+    return (_free(found, columns) >= milli) & (found.sums(unused) >= whole)
 
 
 def _free(found: Domains, columns: Columns) -> Ints:

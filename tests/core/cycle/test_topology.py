@@ -16,7 +16,7 @@ from scheduler.core.model.requests import Request
 from scheduler.core.model.verdicts import Reason
 from tests.core.cycle.rounds import verdict
 from tests.core.cycle.stopping import AGE, PATIENCE, PROFILE, Stage
-from tests.support.builders import node, pod, share, tenant, whole
+from tests.support.builders import node, place, pod, share, tenant, whole
 
 BLOCK, RACK = "example.com/block", "topology.kubernetes.io/rack"
 LEVELS = (BLOCK, RACK)
@@ -188,6 +188,28 @@ def test_a_rack_outside_of_all_blocks_is_none_for_who_needs_a_block() -> None:
     assert racks_of(started([*outside, *inside], gang(2, must(BLOCK)))) == ["r2"] * 2
     assert racks_of(started(outside, gang(2, must(BLOCK)))) == []
     assert racks_of(started([*outside, *inside], gang(2))) == ["r1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("cards", "halves", "cpu_milli"),
+    [(3, 0, 64_000), (6, 3, 64_000), (5, 0, 4_000)],
+    ids=["too few GPUs", "too few whole ones", "too little CPU"],
+)
+def test_a_rack_is_found_however_many_are_too_small_for_both_kinds_at_once(
+    cards: int, halves: int, cpu_milli: int
+) -> None:
+    """Each kind by itself fits into every one of the forty: one of 2 CPUs, and three of 1."""
+    racks = [rack(f"s{at}", [cards]) for at in range(40)]
+    small = [replace(each, cpu_milli=cpu_milli) for nodes in racks for each in nodes]
+    stage = Stage([*small, *rack("large", [8])], [A, B], CALM)
+    for each in small:
+        for at in range(halves):
+            half = pod(f"{each.name}-half{at}", share(600), "b")
+            stage.run(half, place(each.name, (at, 600, 9_600)))
+    first, *others = gang(4, must(RACK), request=whole(cpu_milli=1000))
+    stage.waiting = [replace(first, request=whole(cpu_milli=2000)), *others]
+    stage.round()
+    assert racks_of(stage) == ["large"] * 4
 
 
 def test_of_racks_with_room_that_with_the_least_left() -> None:
