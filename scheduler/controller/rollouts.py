@@ -39,9 +39,13 @@ class Rollouts:
 
     def due(self, holds: Iterable[Hold], now: float) -> list[tuple[Pod, Pod]]:
         """Return (who waits, who could make way), one for each revision; `now` in seconds."""
+        holds = tuple(holds)
         waiting = self._waiting(holds)
-        self._since = {each: self._since.get(each, now) for each in waiting}
-        late = [each for each, since in self._since.items() if since <= now - self._seconds]
+        # A round that has ended before their turn says nothing new of these.
+        unjudged = {_revision(each.pod) for each in holds if each.verdict.reason is Reason.IN_LINE}
+        known = {each: since for each, since in self._since.items() if each in unjudged}
+        self._since = known | {each: self._since.get(each, now) for each in waiting}
+        late = [each for each in waiting if self._since[each] <= now - self._seconds]
         if not late:
             return []
         bound = self._bound({workload for workload, _ in late})

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from scheduler.controller.rollouts import Rollouts
 from scheduler.core.fairness.spending import Used
+from scheduler.core.fairness.tree import TenantTree
+from scheduler.core.ledger.ledger import Ledger
 from scheduler.core.model.budgets import Budget, Period
 from scheduler.core.model.ids import TenantName
-from scheduler.core.model.verdicts import Reason
+from scheduler.core.model.plans import Hold
+from scheduler.core.model.verdicts import Reason, Verdict
 from scheduler.settings import Kube
 from tests.controller.feeding import World, bound, gated
-from tests.support.builders import place, tenant
+from tests.support.builders import node, place, pod, share, tenant
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -116,6 +120,23 @@ async def test_nobody_makes_way_for_one_that_could_not_have_the_room(
     world.see(new)
     await after(world, 0)
     assert await after(world, 3 * PATIENCE, rounds=6) == []
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "asked"), [(Reason.IN_LINE, True), (Reason.WAITS_FOR_TURN, False)]
+)
+def test_a_round_that_did_not_get_to_it_is_no_new_beginning(meanwhile: Reason, asked: bool) -> None:
+    ledger, half = Ledger([node("n1", 1)]), share(500)
+    old, new = (pod(x, half, "lab", workload="web", revision=x) for x in ("old", "new"))
+    ledger.bind(old, place("n1", (0, 500, 8_000)))
+    tree = TenantTree([tenant("lab", limit="1/2")])
+    rollouts = Rollouts(ledger, lambda: tree, seconds=PATIENCE)
+    capped, other = (Hold(new, Verdict(why)) for why in (Reason.OVER_LIMIT, meanwhile))
+    assert rollouts.due([capped], 0.0) == []
+    assert rollouts.due([other], PATIENCE - 1) == []
+    assert rollouts.due([other], PATIENCE) == []
+    assert rollouts.due([capped], PATIENCE + 1) == ([(new, old)] if asked else [])
+    assert rollouts.due([], PATIENCE + 2) == []
 
 
 @pytest.mark.parametrize("used", [0.0, HOUR])
