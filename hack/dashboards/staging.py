@@ -1,4 +1,7 @@
-"""What the demo lacks for some panels: a limit, a card that breaks, a webhook that is gone."""
+"""What the demo lacks for some panels.
+
+A limit, a budget, an owner of a machine, a card that breaks, a webhook that is gone.
+"""
 
 import sys
 import time
@@ -7,6 +10,7 @@ from contextlib import suppress
 from hack.clusterdemo.ground import Ground
 from hack.dashboards.check import rules
 from hack.dashboards.prometheus import Prometheus
+from scheduler.core.model.names import OWNER_LABEL
 from scheduler.simulator.demoload import SMALL
 from tests.support.controlplane import nodes
 from tests.support.controlplane.api import Api, Refused
@@ -15,7 +19,8 @@ from tests.support.controlplane.ports import free_port
 from tests.support.controlplane.waiting import eventually
 
 TENANTS = "/apis/equipoise.dev/v1alpha1/tenants"
-LIMITED, LIMIT_GPUS = SMALL[-1], 3
+LIMITED = SMALL[-1]
+LIMITS = {"limit": 3, "budget": {"gpuHours": 1000}}
 MISSED = (
     "rate(apiserver_admission_webhook_rejection_count"
     '{name=~".*equipoise.*", error_type!="no_error"}[30s]) > 0'
@@ -34,8 +39,13 @@ nodes:
 
 
 def limit_somebody(api: Api) -> None:
-    """Give one tenant a limit that it doesn't reach."""
-    api.patch(f"{TENANTS}/{LIMITED}", {"spec": {"limit": LIMIT_GPUS}})
+    """Give one tenant a limit and a budget that it doesn't reach."""
+    api.patch(f"{TENANTS}/{LIMITED}", {"spec": LIMITS})
+
+
+def let_own(api: Api, node: str) -> None:
+    """Say that a machine is that tenant's."""
+    api.patch(f"/api/v1/nodes/{node}", {"metadata": {"labels": {OWNER_LABEL: LIMITED}}})
 
 
 def add_ailing_machine(place: Ground) -> None:
@@ -43,6 +53,7 @@ def add_ailing_machine(place: Ground) -> None:
     file = place.plane.folder / "ailing.yaml"
     file.write_text(AILING, encoding="utf-8")
     nodes.create(place.plane.api, ["t4-1"], nodes.Kind(gpus=0, cpu="16", memory="64Gi"))
+    let_own(place.plane.api, "t4-1")
     argv = [sys.executable, "-m", "scheduler", "agent", "--mock", str(file), "--node", "t4-1"]
     argv += ["--kubeconfig", str(place.plane.agent_kubeconfig("t4-1"))]
     argv += ["--host", "127.0.0.1", "--port", str(free_port())]

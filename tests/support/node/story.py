@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hack.clusterdemo import kubelets
-from hack.dashboards.staging import LIMIT_GPUS, LIMITED, TENANTS
+from hack.dashboards.staging import LIMITED, LIMITS, TENANTS, let_own
 from scheduler.core.model import names
 from scheduler.simulator.demoload import LARGE, SECONDS, SMALL, arrivals, tenants
 from tests.support.controlplane import namespaces, nodes, owners
@@ -140,9 +140,10 @@ def _found(api: Api) -> Mapping[str, JSON]:
     made: dict[str, JSON] = {}
     for name, kind in MACHINES.items():
         nodes.create(api, [name], kind)
+    let_own(api, "t4-0")
     for tenant in tenants():
-        limit = {"limit": LIMIT_GPUS} if tenant.name == LIMITED else {}
-        spec = {"weight": float(tenant.weight), **limit}
+        limits = LIMITS if tenant.name == LIMITED else {}
+        spec = {"weight": float(tenant.weight), **limits}
         api.ensure(TENANTS, {**_TENANT, "metadata": {"name": tenant.name}, "spec": spec})
         namespaces.create(api, tenant.name, labels={names.TENANT_LABEL: tenant.name})
         made[tenant.name] = owners.create(api, tenant.name)
