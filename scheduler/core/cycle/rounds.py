@@ -32,7 +32,8 @@ class Round:
     `queues` holds, per leaf, the pods that may start, in the order of their turns; of those that
     start together the first. `blocked`, `reservations`, `short`, `given_up`, `whole`, `broken`,
     `moves` and `ordered` are what the next round should know. `lowest` is the least priority of a
-    leaf's pods that may be stopped. `left` are the leaves whose turns go on in the next round.
+    leaf's pods that may be stopped, `stoppable` their priorities, numbers of devices and milli-GPU
+    on each. `left` are the leaves whose turns go on in the next round.
     `tree` is the one in which GPUs are shared, `caps` the one in which limits hold: the same, but
     for those over budget.
     """
@@ -63,6 +64,7 @@ class Round:
     ordered: dict[TenantName, Ordered] = field(default_factory=dict)
     work: "Allocation | None" = None
     lowest: dict[TenantName, int] = field(default_factory=dict)
+    stoppable: dict[TenantName, set[tuple[int, int, int]]] = field(default_factory=dict)
     left: frozenset[TenantName] = frozenset()
 
     @classmethod

@@ -58,6 +58,9 @@ def test_users_take_from_others_what_their_tenant_is_due_and_from_each_other_the
         stage.now += PATIENCE
         before = milli(stage, tree)
         plan = stage.round()
+        for admit in plan.admits:
+            # They have their places before anybody is stopped.
+            tree.charge(before, admit.pod.tenant, admit.placement.milli)
         takers = {each.taker.uid for each in plan.evicts if each.taker is not None}
         if len(takers) != 1:
             continue

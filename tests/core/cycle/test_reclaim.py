@@ -356,3 +356,15 @@ def test_what_is_lent_comes_back_at_once_though_it_leaves_the_other_one_worse_of
     stage.waiting = [pod("b0", whole(), "b")]
     stage.pass_by()
     assert [name for name, _, _ in stopped(stage)] == whom
+
+
+def test_a_pod_whose_end_would_be_passed_on_to_a_larger_one_of_its_tenant_is_let_alone() -> None:
+    """Else they take turns for ever: a takes b's first, which takes b's large one, and so on."""
+    stage = Stage([node("n", 3), node("m", 2)], [tenant("a"), tenant("b", created=1.0)])
+    both = ((0, 1000, 16_000), (1, 1000, 16_000))
+    stage.run(pod("a0", whole(2), "a"), place("n", *both))
+    stage.run(pod("large", whole(2), "b"), place("m", *both))
+    stage.run(pod("first", whole(), "b", priority=10), place("n", (2, 1000, 16_000)))
+    stage.waiting = [pod(f"a{number}", share(250), "a") for number in (1, 2, 3, 4)]
+    stage.pass_by(20 * PATIENCE)
+    assert stopped(stage) == []

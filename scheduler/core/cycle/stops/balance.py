@@ -9,6 +9,7 @@ from scheduler.core.cycle.allocation import Allocation
 from scheduler.core.fairness.limits import over_guarantee, over_limit
 from scheduler.core.fairness.tree import TenantTree
 from scheduler.core.model.amounts import MILLI
+from scheduler.core.model.constraints import NO_CONSTRAINTS
 from scheduler.core.model.ids import TenantName
 from scheduler.core.model.pods import Pod
 from scheduler.core.model.running import Running
@@ -69,11 +70,30 @@ class Balance:
             return pod.priority < self._taker.priority
         # A tenant gives what is least to it: else its first pods would come and go for its last.
         # Where that is of no use it gives others, or a pod of no use would protect them all.
-        least = self.any_priority or pod.priority == self._work.this.lowest.get(pod.tenant)
+        least = pod.priority == self._work.this.lowest.get(pod.tenant)
+        least = least or (self.any_priority and not self._would_pass_on(pod))
         return least and any(
             self._held(name) > self._due(name)
             for name in self._tree.path(self._met(pod.tenant))
             if name not in self._path
+        )
+
+    def _would_pass_on(self, pod: Pod) -> bool:
+        """Whether it would, made again, be given the place of a pod of its own tenant.
+
+        That one is given in the end, though it may be much larger: in turns, for ever. Only where
+        the taker could have had its place: a pod of no use must not protect others.
+        """
+        mine, its = self._taker.request, pod.request
+        if mine.models or its.models or self._taker.constraints != NO_CONSTRAINTS:
+            return False
+        if self._work.this.kind(self._taker).parts:
+            return False
+        return any(
+            priority < pod.priority
+            and devices >= max(mine.devices, its.devices)
+            and milli >= max(mine.milli, its.milli)
+            for priority, devices, milli in self._work.this.stoppable.get(pod.tenant, ())
         )
 
     def allows(self, victims: Sequence[Running]) -> bool:

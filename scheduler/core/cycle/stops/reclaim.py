@@ -140,6 +140,9 @@ class _Search:
                 if may_stop(this, each):
                     least_so_far = this.lowest.get(leaf, each.pod.priority)
                     this.lowest[leaf] = min(least_so_far, each.pod.priority)
+                    milli = min((slot.milli for slot in each.placement.slots), default=0)
+                    shape = each.pod.priority, len(each.placement.slots), milli
+                    this.stoppable.setdefault(leaf, set()).add(shape)
         search = cls(work, Bundles(this.now, running, this.gangs.present, partial(may_stop, this)))
         search._count_those_served(going)
         return search
