@@ -128,7 +128,7 @@ async def test_a_server_with_the_certificate_of_another_authority_is_not_believe
     other = Authority(tmp_path / "other")
     path = _inline(tmp_path / "config", secure, other, authority.client("ann"))
 
-    async with await Client.connect(kubeconfig=str(path), timeout_seconds=20.0) as client:
+    async with await Client.connect(kubeconfig=str(path), timeout_seconds=3.0) as client:
         with pytest.raises(Unreachable, match="certificate verify failed"):
             await client.get(LIST)
 

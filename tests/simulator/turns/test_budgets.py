@@ -51,7 +51,7 @@ def test_ten_users_of_whom_one_is_greedy_each_get_their_part() -> None:
     def draw(dice: Random) -> tuple[float, float]:
         return 0.25, dice.uniform(MINUTES, 4 * MINUTES)
 
-    workload = users(3 * HOUR)
+    workload = users(2 * HOUR)
     workload = replace(workload, nodes=nodes(4), endless=dict.fromkeys(workload.endless, draw))
     world = played(workload)
     leaves = [leaf for leaf in world.tree.leaves if world.tree.tenants[leaf].user]
