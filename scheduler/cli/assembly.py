@@ -105,15 +105,7 @@ def assemble(
     `read` reads an object that says how many pods start together.
     `may_grant`: whether pods may be given places now, as far as others have a say in it.
     """
-    controller = Controller(
-        ledger,
-        clock=clock,
-        settings=settings,
-        applier=applier,
-        watcher=watcher,
-        worker_above=WORKER_ABOVE,
-        active=False,
-    )
+    controller = _following(ledger, settings, clock=clock, applier=applier, watcher=watcher)
     planner = _planner(ledger, controller, settings)
 
     def retell(namespace: str) -> None:
@@ -137,9 +129,7 @@ def assemble(
         gang_of=owners.gang_of,
     )
     feed = Feed(
-        controller,
-        ledger,
-        planner,
+        *(controller, ledger, planner),
         tenant_of=leaf_of,
         volumes_of=volumes.terms_of,
         uses_nvidia=nodes.uses_nvidia,
@@ -154,6 +144,21 @@ def assemble(
     told = Intake(feed), namespaces, TenantBook(set_tenants)
     return Assembly(
         *(ledger, controller, planner, feed, *told, grants, nodes, volumes, owners, leaf_of)
+    )
+
+
+def _following(
+    ledger: Ledger, settings: Settings, *, clock: Clock, applier: Applier, watcher: Watcher
+) -> Controller:
+    """One that decides nothing until it is told to."""
+    return Controller(
+        ledger,
+        clock=clock,
+        settings=settings,
+        applier=applier,
+        watcher=watcher,
+        worker_above=WORKER_ABOVE,
+        active=False,
     )
 
 

@@ -14,7 +14,15 @@ from scheduler.core.model.ids import TenantName
 from scheduler.kube.client import Client
 from tests.cluster.pods import Room
 from tests.cluster.tenants import installation, rooms_of
-from tests.cluster.test_gangs import bound, card, deploy, drop, members, running, told
+from tests.cluster.test_gangs import (
+    bound,
+    card,
+    deploy,
+    members,
+    running,
+    spread_halves,
+    told,
+)
 from tests.support.builders import pod
 from tests.support.controlplane import standin
 from tests.support.controlplane.installed import Installation
@@ -93,16 +101,7 @@ def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
 ) -> None:
     room, _ = rooms
     assert "No pod waits" in defrag(plane, "--dry-run", status=1)
-    deploy(room, "rest", "1", GPUS - 2)
-    eventually(lambda: running(room, "rest") == GPUS - 2, 20, what="the rest is taken")
-    halves = ("a", "b", "c")
-    for name in halves:
-        deploy(room, name, "0.5")
-        eventually(lambda name=name: running(room, name) == 1, 20, what=f"{name} runs")  # type: ignore[misc]
-    cards = [card(room, name) for name in halves]
-    shared = next(name for name, at in zip(halves, cards, strict=True) if cards.count(at) == 2)
-    drop(room, shared)
-    eventually(lambda: not members(room, shared), 20, what="two halves are left, on two cards")
+    left = spread_halves(room)
     deploy(room, "large", "1")
     eventually(lambda: len(members(room, "large")) == 1, 20, what="the large one waits")
     stays(lambda: bound(room, "large") == 0, 3, every=0.2, what="by itself nobody is moved")
@@ -123,7 +122,6 @@ def test_it_says_what_it_would_do_then_it_is_ordered_and_done(
     assert "1 of 1 waiting pod fit by 1 move" in said
     assert f"{gain['pod']} has its place on node" in said
     eventually(lambda: running(room, "large") == 1, 20, what="the large one runs")
-    left = [name for name in halves if name != shared]
     eventually(lambda: [running(room, name) for name in left] == [1, 1], 20, what="the others too")
     assert card(room, left[0]) == card(room, left[1])
     assert len(told(room, "Moved")) == 1

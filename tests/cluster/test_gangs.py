@@ -85,6 +85,21 @@ def card(room: Room, app: str) -> str:
     return str(one["metadata"]["annotations"]["equipoise.dev/devices"])
 
 
+def spread_halves(room: Room) -> list[str]:
+    """Leave two halves on two cards, all others taken; return what they are called."""
+    deploy(room, "rest", "1", GPUS - 2)
+    eventually(lambda: running(room, "rest") == GPUS - 2, 20, what="the rest is taken")
+    halves = ("a", "b", "c")
+    for name in halves:
+        deploy(room, name, "0.5")
+        eventually(lambda name=name: running(room, name) == 1, 20, what=f"{name} runs")  # type: ignore[misc]
+    cards = [card(room, name) for name in halves]
+    shared = next(name for name, at in zip(halves, cards, strict=True) if cards.count(at) == 2)
+    drop(room, shared)
+    eventually(lambda: not members(room, shared), 20, what="two halves are left, on two cards")
+    return [name for name in halves if name != shared]
+
+
 def told(room: Room, reason: str) -> list[str]:
     """What events of that reason say."""
     events = room.api.items(f"/apis/events.k8s.io/v1/namespaces/{room.namespace}/events")
@@ -141,20 +156,9 @@ def test_a_pod_is_moved_so_that_another_one_fits(
     rooms: tuple[Room, Room], plane: ControlPlane
 ) -> None:
     room, _ = rooms
-    # Two cards for this: the others are taken.
-    deploy(room, "rest", "1", GPUS - 2)
-    eventually(lambda: running(room, "rest") == GPUS - 2, 20, what="the rest is taken")
-    halves = ("a", "b", "c")
-    for name in halves:
-        deploy(room, name, "0.5")
-        eventually(lambda name=name: running(room, name) == 1, 20, what=f"{name} runs")  # type: ignore[misc]
-    cards = [card(room, name) for name in halves]
-    shared = next(name for name, at in zip(halves, cards, strict=True) if cards.count(at) == 2)
-    drop(room, shared)
-    eventually(lambda: not members(room, shared), 20, what="two halves are left, on two cards")
+    left = spread_halves(room)
     deploy(room, "large", "1")
     eventually(lambda: running(room, "large") == 1, PATIENCE + 15, what="the large one runs")
-    left = [name for name in halves if name != shared]
     eventually(
         lambda: [running(room, name) for name in left] == [1, 1],
         20,
